@@ -1,0 +1,1 @@
+"""A PostHog API on this machine: a real HTTP server on loopback over SQLite."""

@@ -1,0 +1,1 @@
+"""External data sources: types, configuration, vendors, creation, tables (contract 4 to 6)."""
