@@ -1,0 +1,96 @@
+"""Making an object and finishing it, or finding one that is there already."""
+
+from __future__ import annotations
+
+from . import errors
+from .adoption import adopted
+from .collection import Collection
+from .declare import Declaration, Message, Values
+from .holding import about, kept_differently, labelled, redacted, sendable
+from .posting import DELAY, INTERRUPTED, Posting
+from .results import Made
+from .session import Session
+from .twins import own_orphan
+
+UNFINISHED = "unfinished"
+"""Output of an object whose creation could not be completed; the next update completes it."""
+
+_ADOPTED = "to be adopted, and changed to what is asked for"
+
+
+def create(declaration: Declaration, session: Session, inputs: Values) -> Made:
+    """Makes the object once, whatever happens to the answer.
+
+    Raises:
+        AlreadyExists: Another object has its natural key.
+        PostHogError: Nothing was made, or what was made could not be told apart from a stranger's.
+    """
+    label = declaration.label(inputs)
+    messages: list[Message] = []
+    with about(f"{label} was not created", inputs, declaration, session):
+        seconds = session.settings.source_timeout if declaration.slow_create else None
+        api = session.at(declaration, inputs, seconds)
+        session.changes_something(declaration, api)
+        live, how = _made_or_found(declaration, session, api, inputs)
+        id = live.get("id")
+        if not isinstance(id, str) or not id:
+            raise errors.UnexpectedAnswer("the answer to the create has no id")
+        if how:
+            messages.append(Message("info", f"{label} was found in PostHog ({id}): {how}. It is used."))
+    try:
+        if how != _ADOPTED:
+            live = _finished(declaration, api, live, inputs)
+        _refuse_unknown_fields(declaration, api, id, live, inputs, label)
+    except _UndoneError as undone:
+        raise undone.error from None
+    except errors.PostHogError as error:
+        problem = errors.Incomplete(
+            f"{label} exists ({id}), but is not finished: {error.message}",
+            hint=f"{error.hint} The next `pulumi up` finishes it.".strip(),
+            request_id=error.request_id,
+        )
+        warning = Message("warning", redacted(str(problem), inputs, declaration, session))
+        return Made(id, {**inputs, UNFINISHED: problem.message}, problem, [*messages, warning], found=bool(how))
+    outputs = {**inputs, **declaration.outputs_of(live, {})}
+    messages += kept_differently(declaration, live, inputs, outputs, label)
+    messages += labelled(declaration, inputs, declaration.notices(live, inputs))
+    return Made(id, outputs, None, messages, found=bool(how))
+
+
+def _made_or_found(declaration: Declaration, session: Session, api: Collection, inputs: Values) -> tuple[Values, str]:
+    """The object, and how it was found if it was not made by this very call."""
+    if inputs.get("adopt"):
+        live = adopted(declaration, api, inputs)
+        if live is not None:
+            return live, _ADOPTED
+    elif declaration.looks_before_create:
+        orphan = own_orphan(declaration, session, api, inputs)
+        if orphan is not None:
+            return orphan, INTERRUPTED
+    return Posting(declaration, session, api, inputs).made()
+
+
+def _finished(declaration: Declaration, api: Collection, live: Values, inputs: Values) -> Values:
+    """The new object with the steps that the create call did not take; PostHog may not show it yet."""
+    for seconds in DELAY[1:]:
+        try:
+            return declaration.after_create(api, live, inputs)
+        except errors.NotFound:
+            api.pause(seconds, f"PostHog does not show the new {declaration.noun} yet")
+    return declaration.after_create(api, live, inputs)
+
+
+class _UndoneError(Exception):
+    def __init__(self, error: errors.PostHogError) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _refuse_unknown_fields(
+    declaration: Declaration, api: Collection, id: str, live: Values, inputs: Values, label: str
+) -> None:
+    """PostHog drops fields that it does not know in silence (contract 1.6): such an object is taken back, and told."""
+    unknown = declaration.unknown_to(live, sendable(declaration, inputs))
+    if unknown:
+        api.delete(id)
+        raise _UndoneError(errors.unknown_field(unknown).about(f"{label} was not created"))

@@ -1,0 +1,62 @@
+"""Objects that have the natural key of one to be made: whose they are, and how they are told of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from . import errors
+from .collection import Collection
+from .declare import Declaration, Values, mapping
+from .holding import differing
+from .session import Session
+
+
+def own_orphan(declaration: Declaration, session: Session, api: Collection, inputs: Values) -> Values | None:
+    """An object with the same natural key that an interrupted create of ours must have left; None when there is none.
+
+    Raises:
+        AlreadyExists: There is one, and it is not provably ours: made by this key's user and equal in every field
+            that can be read.
+    """
+    twin = twin_among(declaration, declaration.candidates(api, inputs), inputs)
+    if twin is None:
+        return None
+    if session.is_own(declaration, inputs):
+        raise errors.AlreadyExists(
+            f"the {declaration.noun} that has this {declaration.key_text} (id {twin.get('id')}) is in this stack, and "
+            "has to go first",
+            hint="If it is to be replaced, add the option `delete_before_replace=True`; if it is to get another "
+            f"{declaration.key_text}, run `pulumi up` with that change alone before.",
+        )
+    if session.made(twin):
+        live = declaration.fetch(api, str(twin["id"]), inputs)
+        if not differing(declaration, live, declaration.first_step(inputs)):
+            return live
+    raise already_exists(declaration, twin, inputs)
+
+
+def twin_among(declaration: Declaration, objects: Iterable[Values], inputs: Values) -> Values | None:
+    """The object with the same natural key, if it is among these."""
+    key = declaration.natural_key(inputs)
+    for item in objects:
+        if declaration.natural_key(item) == key:
+            return item
+    return None
+
+
+def already_exists(declaration: Declaration, twin: Values, inputs: Values) -> errors.AlreadyExists:
+    """The error that names an object which has the natural key, and the ways out."""
+    author = mapping(twin.get("created_by")).get("email", twin.get("created_by"))
+    by = f" by {author}" if isinstance(author, str) else f" by user {author}" if isinstance(author, int) else ""
+    when = f" on {str(twin['created_at'])[:10]}" if twin.get("created_at") else ""
+    named = declaration.label(twin)
+    its = "" if named == declaration.label(inputs) else f"{named}, "
+    # A key that PostHog derives is not seen in the program, and cannot be changed there.
+    derived = [f"`{inputs[name]}`" for name in declaration.key if name in declaration.derived]
+    key = " ".join([declaration.key_text, *derived])
+    return errors.AlreadyExists(
+        f"a {declaration.noun} with this {key} exists already in PostHog ({its}id {twin.get('id')}, "
+        f"made{by}{when}), and this stack did not make it",
+        hint=f"Give the new one another {'name' if derived else key}; or take the existing one over with `adopt=True`; "
+        "or, if you renamed the resource in the program, add the option `aliases` with its old name.",
+    )
