@@ -1,0 +1,214 @@
+"""Variables and views through their life with the real engine: what previews say, drift, loss, clashes, replacements."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.posthog import PostHog, start
+
+from .conftest import Stacks
+
+HEAD = "import pulumi\nfrom pulumi_posthog import *\n"
+
+
+def _program(text: str) -> str:
+    return HEAD + textwrap.dedent(text)
+
+
+def _sql(text: str) -> dict[str, str]:
+    return {"kind": "HogQLQuery", "query": text}
+
+
+WIRED = """
+    shop = ExternalDataSource("shop", prefix="shop_", wait_for_first_sync=60, schemas={"customers": Schema()},
+        connection=PostgresConnection(
+            host="postgres.local", database="shop", user="posthog", password="local-password", schema="public"))
+    region = InsightVariable("region", name=" Region ", type="List", values=["a", 2], default_value="a")
+    SavedQuery("by-region", name=region.code_name.apply(lambda name: f"by_{name}"), description=" padded ",
+        query=pulumi.Output.concat("SELECT id, '", region.default_value, "' AS region FROM shop_postgres_customers"))
+    InsightVariable("source", name="Source", type="String", default_value=shop.id)
+    pulumi.export("in SQL", pulumi.Output.concat("{variables.", region.code_name, "}"))
+"""
+
+
+@pytest.mark.feature(2, 3, 5, 31, 32, 39, 40, 41, 47, 54, 67, 69)
+def test_objects_that_are_made_of_each_other_from_nothing_to_nothing(stacks: Stacks, posthog: PostHog) -> None:
+    stack = stacks(_program(WIRED), host=f"{posthog.url}/")
+    shown = stack.preview().output
+    assert '"{variables.region}"' in shown
+    assert '"by_region"' in shown  # known, because the code name is
+    assert "default_value : [unknown]" in shown  # the id of the source is not
+    stack.up()
+    variables = {item["code_name"]: item for item in posthog.objects("insight_variables")}
+    view = posthog.one("warehouse_saved_queries")
+    assert (variables["region"]["name"], variables["region"]["values"]) == ("Region", ["a", "2"])
+    assert variables["source"]["default_value"] == posthog.one("external_data_sources")["id"]
+    assert (view["name"], view["description"]) == ("by_region", "padded")
+    assert view["query"]["query"] == "SELECT id, 'a' AS region FROM shop_postgres_customers"
+    assert stack.steps("--refresh") == []
+
+    posthog.call("PATCH", f"insight_variables/{variables['region']['id']}/", {"default_value": "2"})
+    posthog.call("PATCH", f"warehouse_saved_queries/{view['id']}/", {"description": "Edited."})
+    told = stack.refresh().output
+    assert '"a" => "2"' in told
+    assert '"padded" => "Edited."' in told
+    stack.up()
+    assert posthog.call("GET", f"insight_variables/{variables['region']['id']}/")["default_value"] == "a"
+    assert posthog.one("warehouse_saved_queries")["description"] == "padded"
+
+    for id in (variables["region"]["id"], variables["source"]["id"]):
+        posthog.call("DELETE", f"insight_variables/{id}/")
+    stack.program(_program(WIRED.replace('"a", 2]', '"a", 2, 3]')))
+    told = stack.up(ok=False).output
+    assert 'InsightVariable "Region" was not updated: it was deleted outside Pulumi. Run `pulumi refresh`' in told
+    stack.refresh()
+    stack.up()
+    assert {item["code_name"] for item in posthog.objects("insight_variables")} == {"region", "source"}
+    for collection in ("insight_variables", "warehouse_saved_queries"):
+        for item in posthog.objects(collection):
+            posthog.call("DELETE", f"{collection}/{item['id']}/")
+    stack.destroy()
+    assert posthog.objects("external_data_sources") == []
+
+
+@pytest.mark.feature(43, 44)
+def test_what_is_taken_is_told_in_preview_and_never_touched(stacks: Stacks, posthog: PostHog) -> None:
+    theirs = posthog.call("POST", "insight_variables/", {"name": "My Region!", "type": "String"}, key="phx_colleague")
+    body = {"name": "people", "query": _sql("SELECT 1 AS one")}
+    view = posthog.call("POST", "warehouse_saved_queries/", body, key="phx_colleague")
+    stack = stacks(_program('InsightVariable("region", name="my region", type="String")'))
+    told = stack.preview(ok=False).output
+    assert 'InsightVariable "my region": a variable with this code name `my_region` exists already in PostHog' in told
+    assert f'(InsightVariable "My Region!", id {theirs["id"]}, made by user ' in told
+    stack.program(_program('SavedQuery("people", name="people", query="SELECT 2 AS two")'))
+    told = stack.preview(ok=False).output
+    assert f"(id {view['id']}, made by colleague@posthog.local on " in told
+    assert stack.up(ok=False).code != 0
+    assert posthog.one("warehouse_saved_queries")["query"]["query"] == "SELECT 1 AS one"
+
+    stack.program(_program('SavedQuery("people", name="people", query="SELECT 2 AS two", adopt=True)'))
+    assert f'SavedQuery "people": adopts {view["id"]}; will change query' in stack.preview().output
+    stack.up()
+    assert stack.steps("--refresh") == []
+    stack.program("")
+    stack.up()
+    assert posthog.one("warehouse_saved_queries")["query"]["query"] == "SELECT 2 AS two"
+
+
+@pytest.mark.feature(68, 71, 72)
+def test_renaming_and_deleting_what_others_use(stacks: Stacks, posthog: PostHog) -> None:
+    variable = 'InsightVariable("region", name="{0}", type="String", opts=pulumi.ResourceOptions(protect={1}))\n'
+    view = 'SavedQuery("people", name="{0}", query="SELECT distinct_id AS person FROM events")'
+    stack = stacks(_program(variable.format("Region", True) + view.format("people")))
+    stack.up()
+    before = posthog.one("warehouse_saved_queries")["id"]
+    body = {"name": "reader", "query": _sql("SELECT person FROM people")}
+    posthog.call("POST", "warehouse_saved_queries/", body, key="phx_colleague")
+
+    stack.program(_program(variable.format("Area", True) + view.format("humans")))
+    told = stack.preview().output
+    assert 'SavedQuery "people": reader will fail until they read humans instead of people.' in told
+    assert 'InsightVariable "Region": queries go on using {variables.region}' in told
+    stack.up()
+    assert posthog.one("insight_variables")["code_name"] == "region"
+    assert {item["name"]: item["id"] for item in posthog.objects("warehouse_saved_queries")}["humans"] == before
+
+    body = {"name": "other", "query": _sql("SELECT person FROM humans")}
+    posthog.call("POST", "warehouse_saved_queries/", body, key="phx_colleague")
+    stack.program("")
+    assert "unprotect" in stack.up(ok=False).output
+    stack.program(_program(variable.format("Area", False)))
+    told = stack.up(ok=False).output
+    assert 'SavedQuery "humans" was not deleted: PostHog refused (400, Can\'t delete humans yet. These read' in told
+    assert "other (view)" in told
+    assert len(posthog.objects("warehouse_saved_queries")) == 3
+
+
+@pytest.mark.feature(53)
+def test_a_replacement_on_demand_ends_with_one_object(stacks: Stacks, posthog: PostHog) -> None:
+    program = """
+        InsightVariable("region", name="Region", type="String", default_value="a")
+        SavedQuery("people", name="people", query="SELECT 1 AS one",
+            opts=pulumi.ResourceOptions(replace_on_changes=["query"]))
+    """
+    stack = stacks(_program(program))
+    stack.up()
+    before = (posthog.one("insight_variables")["id"], posthog.one("warehouse_saved_queries")["id"])
+    stack.program(_program(program.replace("1 AS one", "2 AS two")))
+    assert {step["urn"].split("::")[-1] for step in stack.steps()} == {"people"}
+    stack.up()
+    view = posthog.one("warehouse_saved_queries")
+    assert view["id"] != before[1]
+    assert stack.resources("SavedQuery")[0]["id"] == view["id"]
+
+    (urn,) = [item["urn"] for item in stack.resources("InsightVariable")]
+    stack.up("--replace", urn)
+    variable = posthog.one("insight_variables")
+    assert variable["id"] != before[0]
+    assert [item["id"] for item in stack.resources("InsightVariable")] == [variable["id"]]
+
+    moved = program.replace("1 AS one", "2 AS two").replace('"a")', '"a", opts=pulumi.ResourceOptions(provider=here))')
+    stack.program(_program(f"""{" " * 8}here = Provider("here"){moved}"""))
+    stack.up()
+    assert [item["id"] for item in stack.resources("InsightVariable")] == [posthog.one("insight_variables")["id"]]
+    assert stack.steps("--refresh") == []
+
+
+@pytest.mark.feature(63)
+def test_two_hosts_in_one_program(stacks: Stacks, posthog: PostHog, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    process, other = start(
+        tmp_path / "other", "--data", ":memory:", "--seed", str(Path(__file__).parents[1] / "support/seed.yaml")
+    )
+    try:
+        stack = stacks(
+            _program(
+                f"""
+                for host in ("{posthog.url}", "{other.url}/"):
+                    opts = pulumi.ResourceOptions(provider=Provider(host[-6:], host=host))
+                    InsightVariable(f"region-{{host[-6:]}}", opts, name="Region", type="String")
+                """
+            )
+        )
+        stack.up()
+        assert posthog.one("insight_variables")["name"] == other.one("insight_variables")["name"] == "Region"
+        assert stack.steps("--refresh") == []
+        stack.destroy()
+        assert posthog.objects("insight_variables") == other.objects("insight_variables") == []
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.mark.feature(70)
+def test_objects_that_others_made_stay_as_they_are(stacks: Stacks, posthog: PostHog) -> None:
+    for number in range(250):
+        posthog.call(
+            "POST", "insight_variables/", {"name": f"Theirs {number}", "type": "Number", "default_value": number}
+        )
+        body = {"name": f"theirs_{number}", "query": _sql(f"SELECT {number} AS x"), "soft_update": True}
+        posthog.call("POST", "warehouse_saved_queries/", body)
+
+    def others() -> list[Any]:
+        lists = [
+            posthog.call("GET", f"{name}/")["results"] for name in ("insight_variables", "warehouse_saved_queries")
+        ]
+        return [item for listed in lists for item in listed if item["name"].lower().startswith("theirs")]
+
+    before = json.dumps(others())
+    assert len(others()) == 500
+    program = """
+        InsightVariable("v", name="Ours", type="Number", default_value={0})
+        SavedQuery("q", name="ours", query="SELECT {0} AS x")
+    """
+    stack = stacks(_program(program.format(1)))
+    stack.up()
+    stack.program(_program(program.format(2)))
+    stack.up("--refresh")
+    stack.destroy()
+    assert json.dumps(others()) == before

@@ -1,0 +1,66 @@
+"""What variables can do beyond the plain lifecycle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from support.posthog import PostHog
+
+from .conftest import Things
+
+
+@pytest.mark.feature(2)
+@pytest.mark.parametrize(
+    ("declared", "stored"),
+    [
+        ({"type": "String", "default_value": " a "}, {"default_value": " a "}),
+        ({"type": "Number", "default_value": 0}, {"default_value": 0}),
+        ({"type": "Number", "default_value": -2.5}, {"default_value": -2.5}),
+        ({"type": "Boolean", "default_value": False}, {"default_value": False}),
+        ({"type": "Date", "default_value": "2026-01-31"}, {"default_value": "2026-01-31"}),
+        (
+            {"type": "List", "values": ["a", 1, True], "default_value": 1},
+            {"values": ["a", "1", "true"], "default_value": "1"},
+        ),
+        (
+            {"type": "List", "values": ["a", "b"], "is_multi": True, "default_value": ["b", 1]},
+            {"is_multi": True, "default_value": ["b", "1"]},
+        ),
+        (
+            {"type": "List", "values_query": "SELECT 1", "values_query_connection_id": "c"},
+            {"values_query": "SELECT 1", "values_query_connection_id": "c", "values": []},
+        ),
+    ],
+    ids=str,
+)
+def test_every_type_holds_what_was_asked_for(
+    things: Things, posthog: PostHog, declared: dict[str, Any], stored: dict[str, Any]
+) -> None:
+    thing = things("InsightVariable")
+    assert thing.create({"name": "V", **declared}).messages == []
+    live = posthog.one("insight_variables")
+    assert {name: live[name] for name in stored} == stored
+    thing.refresh()
+    assert thing.diff({"name": "V", **declared}).changes == []
+
+
+def test_a_new_name_keeps_the_code_name_and_says_so(things: Things, posthog: PostHog) -> None:
+    thing = things("InsightVariable")
+    thing.create({"name": "Region", "type": "String"})
+    posthog.control("DELETE", "requests")
+    checked = thing.check({"name": "Area", "type": "String"})
+    assert checked.inputs["code_name"] == "region"
+    assert [message.text for message in checked.messages] == [
+        'InsightVariable "Region": queries go on using {variables.region}: a new name does not change the code name.'
+    ]
+    assert posthog.control("GET", "requests")["requests"] == []
+    thing.update({"name": "Area", "type": "String"})
+    assert (thing.outputs["code_name"], posthog.one("insight_variables")["code_name"]) == ("region", "region")
+
+
+def test_a_new_spelling_of_the_same_code_name_says_nothing(things: Things) -> None:
+    thing = things("InsightVariable")
+    thing.create({"name": "Region", "type": "String"})
+    assert thing.check({"name": "REGION!", "type": "String"}).messages == []

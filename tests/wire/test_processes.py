@@ -1,0 +1,105 @@
+"""Real provider processes: two at once, and one on a machine that has nothing to write on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import pytest
+
+from lifecycle.conftest import SAMPLES, Sample
+from support.posthog import KEY, PostHog
+
+from .conftest import Host, Hosts
+
+VARIABLE, VIEW, SOURCE = SAMPLES
+COLLECTIONS = {
+    "InsightVariable": "insight_variables",
+    "SavedQuery": "warehouse_saved_queries",
+    "ExternalDataSource": "external_data_sources",
+}
+
+
+def _config(posthog: PostHog, key: str = KEY) -> dict[str, str]:
+    return {"posthog:host": posthog.url, "posthog:environmentId": "1", "posthog:apiKey": key, "posthog:validate": "off"}
+
+
+def _at_once(posthog: PostHog, method: str, path: str, calls: list[Callable[[], Any]]) -> list[Any]:
+    """What each call gives, or its error text; all have sent their request before PostHog looks at the first one."""
+    rule = {"match": {"method": method, "path": path}, "times": len(calls), "do": "hold"}
+    posthog.control("PUT", "faults", rule)
+    results: list[Any] = [None] * len(calls)
+
+    def run(number: int, call: Callable[[], Any]) -> None:
+        try:
+            results[number] = call()
+        except grpc.RpcError as error:
+            results[number] = error.details()  # type: ignore[attr-defined]
+
+    threads = [threading.Thread(target=run, args=item) for item in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + 60
+    while len(posthog.control("GET", "faults")["held"]) < len(calls):
+        assert time.monotonic() < deadline, "the requests never came"
+        time.sleep(0.05)
+    posthog.control("POST", "faults/release", {})
+    for thread in threads:
+        thread.join(120)
+    posthog.control("DELETE", "faults")
+    return results
+
+
+@pytest.mark.fault(44)
+@pytest.mark.parametrize("sample", [VARIABLE, VIEW], ids=lambda sample: sample.kind)
+@pytest.mark.parametrize("alike", [True, False], ids=["alike", "not alike"])
+def test_of_two_stacks_that_make_the_same_one_wins(hosts: Hosts, posthog: PostHog, sample: Sample, alike: bool) -> None:
+    other = {**sample.first, **({} if alike else {"query": "SELECT 1"} if sample is VIEW else {"default_value": "b"})}
+    collection = COLLECTIONS[sample.kind]
+    two = [hosts.start(_config(posthog, key)) for key in (KEY, "phx_colleague")]
+
+    def create(host: Host, declared: dict[str, Any]) -> Callable[[], Any]:
+        inputs = host.check(sample.kind, declared).inputs
+        return lambda: host.create(sample.kind, inputs)
+
+    results = _at_once(posthog, "POST", collection, [create(two[0], sample.first), create(two[1], other)])
+    (made,) = [result for result in results if isinstance(result, tuple)]
+    (told,) = [result for result in results if isinstance(result, str)]
+    assert posthog.one(collection)["id"] == made[0]
+    assert told.startswith("pulumi_posthog.AlreadyExists: ")
+
+
+@pytest.mark.fault(44)
+def test_of_two_people_who_change_the_same_view_one_wins(hosts: Hosts, posthog: PostHog) -> None:
+    host, other = hosts.start(_config(posthog)), hosts.start(_config(posthog, "phx_colleague"))
+    inputs = host.check("SavedQuery", VIEW.first).inputs
+    id, outputs = host.create("SavedQuery", inputs)
+    queries = ["SELECT 1 AS one", "SELECT 2 AS two"]
+    calls = [
+        lambda each=each, query=query: each.update("SavedQuery", id, outputs, {**inputs, "query": query})
+        for each, query in zip((host, other), queries, strict=True)
+    ]
+    results = _at_once(posthog, "PATCH", "warehouse_saved_queries/*", calls)
+    (made,) = [result for result in results if isinstance(result, dict)]
+    (told,) = [result for result in results if isinstance(result, str)]
+    assert posthog.one("warehouse_saved_queries")["query"]["query"] == made["query"]
+    assert told.startswith('pulumi_posthog.Changed: SavedQuery "people" was not updated: ')
+
+
+@pytest.mark.fault(45)
+def test_neither_a_home_nor_a_disk_is_needed(hosts: Hosts, posthog: PostHog) -> None:
+    # There is no HOME, and no file can hold more than one block (Pulumi itself tries whether four bytes can be written).
+    full = ("sh", "-c", 'ulimit -f 1; exec "$@"', "sh")
+    host = hosts.start(_config(posthog) | {"posthog:validate": "lists"}, through=full)
+    for sample in SAMPLES:
+        inputs = host.check(sample.kind, sample.first).inputs
+        id, outputs = host.create(sample.kind, inputs)
+        changed = host.check(sample.kind, sample.second, inputs).inputs
+        assert host.diff(sample.kind, id, outputs, changed).changes != "DIFF_NONE"
+        outputs = host.update(sample.kind, id, outputs, changed)
+        assert host.read(sample.kind, id, outputs)[0] == id
+        host.delete(sample.kind, id, outputs)
+        assert posthog.objects(COLLECTIONS[sample.kind]) == []
