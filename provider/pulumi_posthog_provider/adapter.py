@@ -111,6 +111,7 @@ class DynamicProvider(ResourceProvider):
         """Says "do not know" where inputs differ: the engine then compares them itself and shows each change."""
         from . import lifecycle
 
+        _host.found.discard(_id)
         found = lifecycle.diff(self._declaration(), _received(_olds), _received(_news))
         certain = found.unfinished or PROVIDER_KEY not in _olds
         return DiffResult(
@@ -181,8 +182,9 @@ class _Host:
         self._problem: ConfigurationError | None = None
         self._engine: Any = None
         self.found: set[str] = set()
-        """What creates of this process found instead of making. On `pulumi up --replace` that may be the old object
-        itself: the engine does not tell the provider of it before, and wants it deleted afterwards."""
+        """What creates of this process found instead of making, until the engine asks about it as a resource of its
+        own. On `pulumi up --replace` that may be the old object itself: the engine does not tell the provider of it
+        before, and wants it deleted afterwards."""
 
     def configure(self, config: Callable[[str], Any]) -> None:
         with self._lock:

@@ -37,6 +37,7 @@ def create(declaration: Declaration, session: Session, inputs: Values) -> Made:
             raise errors.UnexpectedAnswer("the answer to the create has no id")
         if how:
             messages.append(Message("info", f"{label} was found in PostHog ({id}): {how}. It is used."))
+    was_there = how in (INTERRUPTED, _ADOPTED)
     try:
         if how != _ADOPTED:
             live = _finished(declaration, api, live, inputs)
@@ -50,11 +51,11 @@ def create(declaration: Declaration, session: Session, inputs: Values) -> Made:
             request_id=error.request_id,
         )
         warning = Message("warning", redacted(str(problem), inputs, declaration, session))
-        return Made(id, {**inputs, UNFINISHED: problem.message}, problem, [*messages, warning], found=bool(how))
+        return Made(id, {**inputs, UNFINISHED: problem.message}, problem, [*messages, warning], found=was_there)
     outputs = {**inputs, **declaration.outputs_of(live, {})}
     messages += kept_differently(declaration, live, inputs, outputs, label)
     messages += labelled(declaration, inputs, declaration.notices(live, inputs))
-    return Made(id, outputs, None, messages, found=bool(how))
+    return Made(id, outputs, None, messages, found=was_there)
 
 
 def _made_or_found(declaration: Declaration, session: Session, api: Collection, inputs: Values) -> tuple[Values, str]:

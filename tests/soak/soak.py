@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -145,7 +146,9 @@ def assert_agrees(posthog: PostHog, program: Program) -> None:
         }
         live = _everything(posthog, collection)
         names = [item.get("prefix") or item["name"] for item in live]
-        assert sorted(names) == sorted(wished), f"{kind}: not what the program says"
+        missing, strange = Counter(wished.keys()) - Counter(names), Counter(names) - Counter(wished.keys())
+        assert not missing, f"{kind}: missing"
+        assert not strange, f"{kind}: more than the program says"
         for item in live:
             complete = item if kind == "InsightVariable" else posthog.call("GET", f"{collection}/{item['id']}/")
             assert_holds(kind, wished[item.get("prefix") or item["name"]], complete)

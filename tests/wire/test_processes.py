@@ -103,3 +103,21 @@ def test_neither_a_home_nor_a_disk_is_needed(hosts: Hosts, posthog: PostHog) -> 
         assert host.read(sample.kind, id, outputs)[0] == id
         host.delete(sample.kind, id, outputs)
         assert posthog.objects(COLLECTIONS[sample.kind]) == []
+
+
+def test_what_was_found_is_kept_only_until_it_is_a_resource_of_its_own(hosts: Hosts, posthog: PostHog) -> None:
+    host = hosts.start(_config(posthog))
+    inputs = host.check("SavedQuery", VIEW.first).inputs
+    lost_answer = {"match": {"method": "POST", "path": "warehouse_saved_queries"}, "at": "after", "do": "reset"}
+    posthog.control("PUT", "faults", {"rules": [lost_answer]})
+    id, outputs = host.create("SavedQuery", inputs)
+    host.delete("SavedQuery", id, outputs)  # made by this very call, so it cannot be what is replaced
+    assert posthog.objects("warehouse_saved_queries") == []
+
+    hosts.start(_config(posthog)).create("SavedQuery", inputs)  # an `up` that dies before its state is written
+    id, outputs = host.create("SavedQuery", inputs)
+    host.delete("SavedQuery", id, outputs)  # the old half of a replacement
+    assert posthog.one("warehouse_saved_queries")["id"] == id
+    host.diff("SavedQuery", id, outputs, inputs)
+    host.delete("SavedQuery", id, outputs)
+    assert posthog.objects("warehouse_saved_queries") == []
