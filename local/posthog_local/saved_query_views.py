@@ -16,7 +16,7 @@ from .errors import ErrorText, ValidationErrorWithExtra
 from .models import SavedQuery
 from .pagination import SavedQueryPages
 from .saved_queries import SavedQuerySerializer, read_sql_ahead
-from .saved_query_items import minimal
+from .saved_query_items import minimal, rows
 from .viewsets import ProjectViewSet
 
 MOST_NAMED_DEPENDENTS = 3
@@ -93,16 +93,10 @@ class SavedQueryViewSet(mixins.RetrieveModelMixin, mixins.UpdateModelMixin, mixi
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         views = self.filter_queryset(self.get_queryset()).exclude(origin=SavedQuery.Origin.ENDPOINT)
-        # A page holds 1,000: no text of queries, and each user and folder only once.
-        views = (
-            views.select_related(None)
-            .prefetch_related("created_by", "folder")
-            .defer("query", "revision", "dag", "node_id", "updated_at")
-        )
-        page = self.paginate_queryset(views)
         unwanted = request.query_params.get("include_columns", "").lower() in ("false", "0")
         with_columns = not (unwanted and self.version.columns_can_be_left_out)
-        items = [minimal(view, self.user, self.role, self.version, with_columns=with_columns) for view in page or ()]
+        page = self.paginate_queryset(rows(views)) or ()
+        items = minimal(page, self.user, self.role, self.version, with_columns=with_columns)
         return self.get_paginated_response(items)
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
