@@ -230,8 +230,8 @@ def unknown_settings(schemas: Any, live: Values) -> list[str]:
 
 def table_output(row: Values, known: Values) -> Values:
     """What the output `tables` says of one table; `row` may be a part of it."""
-    shown = ("id", "incremental_field", "incremental_field_type")
+    shown = ("id", "incremental_field", "incremental_field_type", "status", "latest_error")
     result: Values = {**known, **{key: row[key] for key in shown if key in row}}
     if "table" in row:
-        result["name"] = mapping(row["table"]).get("name")
+        result.update({key: mapping(row["table"]).get(key) for key in ("name", "row_count")})
     return {key: value for key, value in result.items() if value is not None}

@@ -50,7 +50,9 @@ class ExternalDataSourceSummary(Result):
     when this is removed.
     """
     tables: dict[str, Any] | None
-    """The tables of the source by name: `id`, and `name` as queries know it once the first sync is done."""
+    """The tables of the source by name: `id`, the `status` of its syncs and the `latest_error`, and once the first
+    sync is done its `name` as queries know it and its `row_count`.
+    """
     status: str | None
     """The state of its syncs, for instance `Running` or `Completed`."""
     latest_error: str | None

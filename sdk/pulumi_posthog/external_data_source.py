@@ -176,7 +176,9 @@ class ExternalDataSource(Resource, module="posthog", name="ExternalDataSource"):
     environment_id: pulumi.Output[str]
     """The id of the environment it was made in."""
     tables: pulumi.Output[dict[str, Any] | None]
-    """The tables of the source by name: `id`, and `name` as queries know it once the first sync is done."""
+    """The tables of the source by name: `id`, the `status` of its syncs and the `latest_error`, and once the first
+    sync is done its `name` as queries know it and its `row_count`.
+    """
     webhook_info: pulumi.Output[dict[str, Any] | None]
     """With `webhook_inputs`: the webhook as PostHog and the vendor see it."""
     cdc_status: pulumi.Output[dict[str, Any] | None]

@@ -235,7 +235,9 @@ def test_a_new_source_can_wait_for_its_first_sync(things: Things, posthog: PostH
     thing = things("ExternalDataSource")
     thing.create(source(wait_for_first_sync=60))
     assert thing.outputs["status"] == "Completed"
-    assert thing.outputs["tables"]["orders"]["name"] == "postgres_orders"
+    orders = thing.outputs["tables"]["orders"]
+    assert (orders["name"], orders["status"]) == ("postgres_orders", "Completed")
+    assert orders["row_count"] == table(posthog, "orders")["table"]["row_count"] > 0
 
 
 @pytest.mark.feature(52)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pulumi_posthog_provider import errors
+from pulumi_posthog_provider.resources import external_data_source
 from support.posthog import PostHog
 
 from .conftest import Things
@@ -426,6 +427,7 @@ def test_a_first_sync_that_fails_or_takes_too_long_is_told_and_the_source_kept(
     (message,) = made.messages
     assert message.severity == "warning"
     assert message.text.endswith("the first sync of `users` failed: column id is gone.")
+    assert failing.outputs["tables"]["users"]["latest_error"] == "column id is gone"
 
     posthog.control("POST", "clock", {"sync_seconds": 3600})
     slow = things("ExternalDataSource")
@@ -443,7 +445,6 @@ def test_a_first_sync_that_fails_or_takes_too_long_is_told_and_the_source_kept(
 
 @pytest.mark.feature(6, 20)
 def test_a_field_without_an_argument_is_set_on_a_new_source_too(things: Things, posthog: PostHog) -> None:
-    # Today's fields all have arguments; `auto_sync_...` under another declaration would be one that has none.
     thing = things("ExternalDataSource")
     made = thing.create(source(extra={"unheard_of": 1}))
     assert [message.text for message in made.messages] == [
@@ -452,3 +453,25 @@ def test_a_field_without_an_argument_is_set_on_a_new_source_too(things: Things, 
     assert posthog.one("external_data_sources")["created_via"] == "api"
     body = next(item["body"] for item in writes(posthog) if item["path"].rstrip("/").endswith("external_data_sources"))
     assert json.loads(body)["unheard_of"] == 1 if isinstance(body, str) else body["unheard_of"] == 1
+
+
+@pytest.mark.feature(6, 20)
+def test_a_field_that_a_create_does_not_take_is_set_afterwards_and_compared(
+    things: Things, posthog: PostHog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Older(external_data_source.Inputs):
+        """As if this package did not know the policy for new tables yet."""
+
+    del Older.model_fields["new_tables"]
+    Older.model_rebuild(force=True)
+    monkeypatch.setattr(external_data_source.ExternalDataSource, "inputs", Older)
+    thing = things("ExternalDataSource")
+    declared = source(extra={"auto_sync_new_schemas": True})
+    made = thing.create(declared)
+    assert (made.problem, made.messages) == (None, [])
+    assert posthog.one("external_data_sources")["auto_sync_new_schemas"] is True
+    posthog.call("PATCH", f"external_data_sources/{thing.id}/", {"auto_sync_new_schemas": False})
+    thing.refresh()
+    assert [change.path for change in thing.diff(declared).changes] == [("extra",)]
+    thing.update(declared)
+    assert posthog.one("external_data_sources")["auto_sync_new_schemas"] is True

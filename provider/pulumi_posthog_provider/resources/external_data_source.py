@@ -183,7 +183,8 @@ class Outputs(Reported):
     """What PostHog adds."""
 
     tables: dict[str, Any] | None = reported(
-        "The tables of the source by name: `id`, and `name` as queries know it once the first sync is done."
+        "The tables of the source by name: `id`, the `status` of its syncs and the `latest_error`, and once the first "
+        "sync is done its `name` as queries know it and its `row_count`."
     )
     webhook_info: dict[str, Any] | None = reported(
         "With `webhook_inputs`: the webhook as PostHog and the vendor see it."
