@@ -3,7 +3,8 @@
     make bench                          or: .venv/bin/python tools/bench.py [SIZE ...]
 
 Times are set against a yardstick that runs in turn with them: `import pulumi` for the import, a dynamic provider that
-does nothing for stacks of many variables. So ratios compare between machines. Nothing is judged here.
+does nothing for stacks of many variables, a source with one table for one with many. So ratios compare between
+machines. Nothing is judged here.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from posthog_local.testing import PostHogLocal, serve
 from pulumi_env import engine_dir, environment
 
 SIZES = (100, 300)
+TABLES = 500
 IMPORTS = 9
 CHANGED = "all changed"
 QUICKSTART = ROOT / "examples" / "quickstart" / "__main__.py"
@@ -43,6 +45,18 @@ class Thing(Resource, module="bench", name="Thing"):
 
 for number in range({size}):
     Thing(Nothing(), f"v{{number}}", {{"name": f"Variable {{number}}", "value": {value}}})
+"""
+SOURCE = """
+from pulumi_posthog import ExternalDataSource, PostgresConnection, Schema
+
+ExternalDataSource(
+    "source",
+    prefix="{prefix}_",
+    connection=PostgresConnection(
+        host="many.local", database="many", schema="public", user="posthog", password="local-password"
+    ),
+    schemas={{f"table_{{number}}": Schema(sync_frequency="{frequency}") for number in range({size})}},
+)
 """
 # A module of its own, so that the state holds its name and not its code, as it is with ours.
 NOTHING_MODULE = """
@@ -119,13 +133,33 @@ def quick_start(server: PostHogLocal, engine: Path) -> None:
             report(f"quick start, {title}", made, server, command)
 
 
-def many(size: int, server: PostHogLocal, engine: Path) -> None:
-    with stack("ours", server, engine) as ours, stack("nothing", server, engine) as nothing:
+def many_variables(size: int, server: PostHogLocal, engine: Path) -> None:
+    pairs = [(VARIABLES.format(size=size, value=value), NOTHING.format(size=size, value=value)) for value in (1, 2)]
+    compare(f"{size} variables", "nothing", pairs, server, engine)
+
+
+def many_tables(size: int, server: PostHogLocal, engine: Path) -> None:
+    tables = [{"name": f"table_{number}", "schema": "public", "columns": {"id": "integer"}} for number in range(size)]
+    vendor = {"source_type": "Postgres", "match": {"host": "many.local"}, "tables": tables}
+    server.control("PUT", "vendors", [vendor])
+    pairs = [
+        (
+            SOURCE.format(prefix="many", size=size, frequency=frequency),
+            SOURCE.format(prefix="one", size=1, frequency=frequency),
+        )
+        for frequency in ("6hour", "24hour")
+    ]
+    compare(f"{size} tables", "one", pairs, server, engine)
+
+
+def compare(what: str, yardstick: str, pairs: list[tuple[str, str]], server: PostHogLocal, engine: Path) -> None:
+    """Two stacks step by step; each pair holds their programs, the second pair those after the change."""
+    with stack("ours", server, engine) as ours, stack("yardstick", server, engine) as other:
         for title, command in steps():
-            for made, program in ((ours, VARIABLES), (nothing, NOTHING)):
-                made.write(program.format(size=size, value=2 if title == CHANGED else 1))
-            yardstick = nothing.pulumi(*command)
-            report(f"{size} variables, {title}", ours, server, command, yardstick)
+            for made, program in zip((ours, other), pairs[title == CHANGED], strict=True):
+                made.write(program)
+            seconds = other.pulumi(*command)
+            report(f"{what}, {title}", ours, server, command, f"{{:5.2f}} x {yardstick} ({seconds:.1f} s)", seconds)
 
 
 def steps() -> Iterator[tuple[str, list[str]]]:
@@ -138,13 +172,14 @@ def steps() -> Iterator[tuple[str, list[str]]]:
     yield "destroy", ["destroy", "--yes", "--skip-preview"]
 
 
-def report(title: str, made: Stack, server: PostHogLocal, command: list[str], yardstick: float | None = None) -> None:
+def report(
+    title: str, made: Stack, server: PostHogLocal, command: list[str], ratio: str = "", yardstick: float = 1
+) -> None:
     server.control("DELETE", "requests")
     seconds = made.pulumi(*command)
     methods = Counter(str(item["method"]) for item in server.requests())
     said = " ".join(f"{count} {method}" for method, count in sorted(methods.items())) or "none"
-    ratio = f"{seconds / yardstick:5.2f} x nothing" if yardstick else ""
-    print(f"{title:<28}{seconds:7.1f} s  {ratio:<16} requests: {said}", flush=True)
+    print(f"{title:<28}{seconds:7.1f} s  {ratio.format(seconds / yardstick):<26} requests: {said}", flush=True)
 
 
 def main() -> int:
@@ -155,7 +190,9 @@ def main() -> int:
         quick_start(server, engine)
         for size in sizes:
             server.reset()
-            many(size, server, engine)
+            many_variables(size, server, engine)
+        server.reset()
+        many_tables(TABLES, server, engine)
     return 0
 
 
