@@ -158,8 +158,7 @@ def compare(what: str, yardstick: str, pairs: list[tuple[str, str]], server: Pos
         for title, command in steps():
             for made, program in zip((ours, other), pairs[title == CHANGED], strict=True):
                 made.write(program)
-            seconds = other.pulumi(*command)
-            report(f"{what}, {title}", ours, server, command, f"{{:5.2f}} x {yardstick} ({seconds:.1f} s)", seconds)
+            report(f"{what}, {title}", ours, server, command, (yardstick, other.pulumi(*command)))
 
 
 def steps() -> Iterator[tuple[str, list[str]]]:
@@ -173,13 +172,18 @@ def steps() -> Iterator[tuple[str, list[str]]]:
 
 
 def report(
-    title: str, made: Stack, server: PostHogLocal, command: list[str], ratio: str = "", yardstick: float = 1
+    title: str, made: Stack, server: PostHogLocal, command: list[str], yardstick: tuple[str, float] | None = None
 ) -> None:
+    """Prints what a command takes, beside the name and the seconds of a yardstick."""
     server.control("DELETE", "requests")
     seconds = made.pulumi(*command)
     methods = Counter(str(item["method"]) for item in server.requests())
     said = " ".join(f"{count} {method}" for method, count in sorted(methods.items())) or "none"
-    print(f"{title:<28}{seconds:7.1f} s  {ratio.format(seconds / yardstick):<26} requests: {said}", flush=True)
+    ratio = ""
+    if yardstick:
+        name, base = yardstick
+        ratio = f"{seconds / base:5.2f} x {name} ({base:.1f} s)"
+    print(f"{title:<28}{seconds:7.1f} s  {ratio:<26} requests: {said}", flush=True)
 
 
 def main() -> int:

@@ -49,6 +49,11 @@ _NOT_IN_A_LIST = frozenset(
 )
 _ITEM = (*(name for name in _OBJECT if name not in _NOT_IN_A_LIST), "is_incremental", "materialization_mode")
 
+_ROW = (
+    *("id", "deleted", "name", "created_by_id", "created_at", "description", "sync_frequency", "columns", "status"),
+    *("last_run_at", "folder_id", "latest_error", "is_materialized", "origin", "is_test", "expires_at", "incremental"),
+)
+
 
 @cache
 def _names(names: tuple[str, ...], absent: frozenset[str]) -> tuple[str, ...]:
@@ -57,7 +62,7 @@ def _names(names: tuple[str, ...], absent: frozenset[str]) -> tuple[str, ...]:
 
 def full(view: SavedQuery, user: User, role: str | None, version: Version) -> dict[str, Any]:
     every = {
-        **_both(view, view.created_by, view.folder and view.folder.name, user, role),
+        **_both(view, user_summary(view.created_by), view.folder and view.folder.name, user, role),
         "query": view.query,
         "incremental": view.incremental,
         "incremental_state": None,
@@ -75,15 +80,16 @@ def rows(views: QuerySet[SavedQuery]) -> QuerySet[SavedQuery, Any]:
 
 
 def minimal(
-    rows: Sequence[Any], user: User, role: str | None, version: Version, *, with_columns: bool
+    page: Sequence[Any], user: User, role: str | None, version: Version, *, with_columns: bool
 ) -> list[dict[str, Any]]:
     """The items of a list: neither the query nor the token (contract 3.2)."""
-    authors = User.objects.in_bulk({row.created_by_id for row in rows})
+    authors = User.objects.in_bulk({row.created_by_id for row in page})
+    summaries = {id: user_summary(author) for id, author in authors.items()}
     names = _names(_ITEM, version.absent_view_fields)
     items = []
-    for row in rows:
+    for row in page:
         every = {
-            **_both(row, authors.get(row.created_by_id), row.folder__name, user, role),
+            **_both(row, summaries.get(row.created_by_id), row.folder__name, user, role),
             "columns": columns(row) if with_columns else [],
             "is_incremental": bool(row.incremental and row.incremental.get("enabled")),
             "materialization_mode": "incremental" if row.incremental else "full_refresh",
@@ -92,20 +98,14 @@ def minimal(
     return items
 
 
-_ROW = (
-    *("id", "deleted", "name", "created_by_id", "created_at", "description", "sync_frequency", "columns", "status"),
-    *("last_run_at", "folder_id", "latest_error", "is_materialized", "origin", "is_test", "expires_at", "incremental"),
-)
-
-
-def _both(view: Any, author: User | None, folder: str | None, user: User, role: str | None) -> dict[str, Any]:
+def _both(view: Any, author: dict[str, Any] | None, folder: str | None, user: User, role: str | None) -> dict[str, Any]:
     """What objects and items share; ``view`` is a ``SavedQuery`` or a row with these fields of it."""
     return {
         "id": str(view.id),
         "deleted": view.deleted,
         "name": view.name,
         "has_incremental_history": False,
-        "created_by": user_summary(author),
+        "created_by": author,
         "created_at": view.created_at,
         "description": view.description,
         "sync_frequency": view.sync_frequency,

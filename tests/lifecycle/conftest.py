@@ -77,6 +77,14 @@ def is_known(step: Callable[[], object]) -> bool:
     return True
 
 
+def forget(monkeypatch: pytest.MonkeyPatch, resource: type[Declaration], argument: str) -> None:
+    """As if this package did not know that argument yet."""
+    older = type("Older", (resource.inputs,), {})
+    del older.model_fields[argument]
+    older.model_rebuild(force=True)
+    monkeypatch.setattr(resource, "inputs", older)
+
+
 Things = Callable[..., Thing]
 
 

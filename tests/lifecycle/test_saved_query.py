@@ -12,7 +12,7 @@ from pulumi_posthog_provider.lifecycle import Checked
 from pulumi_posthog_provider.resources import saved_query
 from support.posthog import PostHog
 
-from .conftest import Things
+from .conftest import Things, forget
 
 SQL = "SELECT distinct_id AS person FROM events"
 
@@ -128,12 +128,7 @@ def test_a_field_without_an_argument_can_be_sent_and_is_told_when_posthog_ignore
 def test_a_field_without_an_argument_is_sent_compared_and_read_back(
     things: Things, posthog: PostHog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Older(saved_query.Inputs):
-        """As if this package did not know descriptions yet."""
-
-    del Older.model_fields["description"]
-    Older.model_rebuild(force=True)
-    monkeypatch.setattr(saved_query.SavedQuery, "inputs", Older)
+    forget(monkeypatch, saved_query.SavedQuery, "description")
     thing = things("SavedQuery")
     declared = view(extra={"description": "Everybody."})
     assert thing.create(declared).messages == []

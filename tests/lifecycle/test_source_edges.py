@@ -11,7 +11,7 @@ from pulumi_posthog_provider import errors
 from pulumi_posthog_provider.resources import external_data_source
 from support.posthog import PostHog
 
-from .conftest import Things
+from .conftest import Things, forget
 from .test_external_data_source import CONNECTION, CURSOR, source, table, writes
 
 TUNNEL = {"host": "ssh.local", "auth": {"selection": "password", "username": "u", "password": "tunnel-sentinel"}}
@@ -459,12 +459,7 @@ def test_a_field_without_an_argument_is_set_on_a_new_source_too(things: Things, 
 def test_a_field_that_a_create_does_not_take_is_set_afterwards_and_compared(
     things: Things, posthog: PostHog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Older(external_data_source.Inputs):
-        """As if this package did not know the policy for new tables yet."""
-
-    del Older.model_fields["new_tables"]
-    Older.model_rebuild(force=True)
-    monkeypatch.setattr(external_data_source.ExternalDataSource, "inputs", Older)
+    forget(monkeypatch, external_data_source.ExternalDataSource, "new_tables")
     thing = things("ExternalDataSource")
     declared = source(extra={"auto_sync_new_schemas": True})
     made = thing.create(declared)
