@@ -7,7 +7,7 @@ from .collection import Collection
 from .declare import Declaration, Message, Problem, Values, has_unknown
 from .holding import changed_values, live_inputs
 from .session import Session
-from .twins import already_exists, own_orphan, twin_among
+from .twins import already_exists, own_orphan, refuse_unknown_fields, twin_among
 
 Foreseen = tuple[list[Problem], list[Message]]
 
@@ -43,7 +43,7 @@ def _clash(declaration: Declaration, session: Session, inputs: Values, label: st
     # Made by this key's user: perhaps the orphan of an interrupted `up`, which is taken back.
     try:
         own_orphan(declaration, session, session.at(declaration, inputs), inputs)
-    except errors.AlreadyExists as error:
+    except (errors.AlreadyExists, errors.Invalid) as error:
         return [Problem("", str(error.about(label)))], []
     return [], []
 
@@ -79,11 +79,13 @@ def adopted(declaration: Declaration, api: Collection, inputs: Values) -> Values
 
     Raises:
         NotFound: There is no object with the id given.
-        Invalid: The object differs in something that cannot be changed in place.
+        Invalid: The object differs in something that cannot be changed in place, or this PostHog does not know all that
+            is asked of it.
     """
     live = _wanted(declaration, api, inputs)
     if live is None:
         return None
+    refuse_unknown_fields(declaration, live, inputs)
     id = str(live["id"])
     olds = {**live_inputs(declaration, live, inputs), **declaration.outputs_of(live, {})}
     changed = changed_values(declaration, olds, inputs)

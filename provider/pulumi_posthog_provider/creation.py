@@ -6,11 +6,11 @@ from . import errors
 from .adoption import adopted
 from .collection import Collection
 from .declare import Declaration, Message, Values
-from .holding import about, kept_differently, labelled, redacted, sendable
+from .holding import about, kept_differently, labelled, redacted
 from .posting import DELAY, INTERRUPTED, Posting
 from .results import Made
 from .session import Session
-from .twins import own_orphan
+from .twins import own_orphan, refuse_unknown_fields
 
 UNFINISHED = "unfinished"
 """Output of an object whose creation could not be completed; the next update completes it."""
@@ -41,7 +41,8 @@ def create(declaration: Declaration, session: Session, inputs: Values) -> Made:
     try:
         if how != _ADOPTED:
             live = _finished(declaration, api, live, inputs)
-        _refuse_unknown_fields(declaration, api, id, live, inputs, label)
+        if not was_there:
+            _take_back_if_not_known(declaration, api, live, inputs, label)
     except _UndoneError as undone:
         raise undone.error from None
     except errors.PostHogError as error:
@@ -87,11 +88,12 @@ class _UndoneError(Exception):
         self.error = error
 
 
-def _refuse_unknown_fields(
-    declaration: Declaration, api: Collection, id: str, live: Values, inputs: Values, label: str
+def _take_back_if_not_known(
+    declaration: Declaration, api: Collection, live: Values, inputs: Values, label: str
 ) -> None:
-    """PostHog drops fields that it does not know in silence (contract 1.6): such an object is taken back, and told."""
-    unknown = declaration.unknown_to(live, sendable(declaration, inputs))
-    if unknown:
-        api.delete(id)
-        raise _UndoneError(errors.unknown_field(unknown).about(f"{label} was not created"))
+    """What this PostHog does not know is seen by the new object only, which then must not stay."""
+    try:
+        refuse_unknown_fields(declaration, live, inputs)
+    except errors.Invalid as error:
+        api.delete(str(live["id"]))
+        raise _UndoneError(error.about(f"{label} was not created")) from None

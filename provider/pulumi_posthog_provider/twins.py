@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from . import errors
 from .collection import Collection
 from .declare import Declaration, Values, mapping
-from .holding import differing
+from .holding import differing, sendable
 from .session import Session
 
 
@@ -17,6 +17,7 @@ def own_orphan(declaration: Declaration, session: Session, api: Collection, inpu
     Raises:
         AlreadyExists: There is one, and it is not provably ours: made by this key's user and equal in every field
             that can be read.
+        Invalid: There is one of this key's user, and this PostHog does not know all that is asked of it.
     """
     twin = twin_among(declaration, declaration.candidates(api, inputs), inputs)
     if twin is None:
@@ -30,9 +31,21 @@ def own_orphan(declaration: Declaration, session: Session, api: Collection, inpu
         )
     if session.made(twin):
         live = declaration.fetch(api, str(twin["id"]), inputs)
+        refuse_unknown_fields(declaration, live, inputs)
         if not differing(declaration, live, declaration.first_step(inputs)):
             return live
     raise already_exists(declaration, twin, inputs)
+
+
+def refuse_unknown_fields(declaration: Declaration, live: Values, inputs: Values) -> None:
+    """PostHog drops fields that it does not know in silence (contract 1.6).
+
+    Raises:
+        Invalid: It does not know all that is asked of this object.
+    """
+    unknown = declaration.unknown_to(live, sendable(declaration, inputs))
+    if unknown:
+        raise errors.unknown_field(unknown)
 
 
 def twin_among(declaration: Declaration, objects: Iterable[Values], inputs: Values) -> Values | None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pulumi_posthog_provider import errors
-from support.posthog import PostHog
+from support.posthog import KEY, PostHog
 
 from .conftest import Sample, Things
 from .test_external_data_source import source
@@ -166,3 +166,31 @@ def test_a_source_of_another_type_is_not_adopted(things: Things, posthog: PostHo
                 "adopt": first.id,
             }
         )
+
+
+UNKNOWN_TO_S = [
+    ("InsightVariable", {"name": "Region", "type": "List", "values": ["a"]}, {"is_multi": True}),
+    ("SavedQuery", {"name": "people", "query": "SELECT 1 AS one"}, {"description": "Everybody."}),
+    ("ExternalDataSource", source(), {"destination_ids": ["01a221cd-4912-7de6-ae3b-f30939c94d2a"]}),
+]
+
+
+@pytest.mark.fault(19, 28)
+@pytest.mark.parametrize(("kind", "first", "unknown"), UNKNOWN_TO_S, ids=[kind for kind, *_ in UNKNOWN_TO_S])
+@pytest.mark.parametrize("how", ["adopted", "left by an interrupted create"])
+def test_an_object_that_was_there_stays_when_posthog_does_not_know_a_field(
+    things: Things, posthog: PostHog, kind: str, first: dict[str, Any], unknown: dict[str, Any], how: str
+) -> None:
+    posthog.control("POST", "version", {"posthog_version": "S"})
+    asked = {**first, **unknown}
+    other = things(kind, key="phx_colleague" if how == "adopted" else KEY)
+    other.create(first)
+    before = posthog.one(other.declaration.collection)
+    declared = {**asked, "adopt": True} if how == "adopted" else asked
+    with pytest.raises(errors.Invalid, match="this PostHog does not know `"):
+        things(kind).create(declared)
+    assert posthog.one(other.declaration.collection) == before
+    if how != "adopted":
+        (problem,) = things(kind, validate="lists").check(asked).problems
+        assert "this PostHog does not know `" in str(problem)
+        assert things(kind).create(first).id == other.id
