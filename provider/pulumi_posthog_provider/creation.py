@@ -27,7 +27,7 @@ def create(declaration: Declaration, session: Session, inputs: Values) -> Made:
     """
     label = declaration.label(inputs)
     messages: list[Message] = []
-    with about(f"{label} was not created", inputs, declaration, session):
+    with about(label, "created", inputs, declaration, session):
         seconds = session.settings.source_timeout if declaration.slow_create else None
         api = session.at(declaration, inputs, seconds)
         session.changes_something(declaration, api)

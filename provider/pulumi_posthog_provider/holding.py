@@ -83,14 +83,23 @@ def labelled(declaration: Declaration, values: Values, messages: Iterable[Messag
 
 
 @contextmanager
-def about(subject: str, values: Values, declaration: Declaration, session: Session) -> Generator[None]:
+def about(
+    label: str,
+    deed: Literal["created", "read", "updated", "deleted"],
+    values: Values,
+    declaration: Declaration,
+    session: Session,
+) -> Generator[None]:
+    """Says of errors what was being done to which object, in words without secrets."""
     try:
         yield
     except errors.PostHogError as error:
         if isinstance(error, errors.Invalid) and not error.hint:
             with suppress(errors.PostHogError):
                 declaration.explain(session.at(declaration, values), error, values)
-        error.about(redacted(subject, values, declaration, session))
+        may_be_done = error.outcome_unknown or isinstance(error, errors.OutcomeUnknown)
+        outcome = "could not be" if deed == "read" else "may have been" if may_be_done else "was not"
+        error.about(redacted(f"{label} {outcome} {deed}", values, declaration, session))
         error.message = redacted(error.message, values, declaration, session)
         error.hint = redacted(error.hint, values, declaration, session)
         raise

@@ -155,7 +155,7 @@ def read(
     Args:
         one_of_many: It is read together with others, so a list may answer for all of them.
     """
-    with about(f"{declaration.label(olds)} could not be read", olds, declaration, session):
+    with about(declaration.label(olds), "read", olds, declaration, session):
         api = session.at(declaration, olds)
         try:
             listed = session.read_in_a_list(declaration, api, id) if one_of_many else None
@@ -183,7 +183,7 @@ def update(declaration: Declaration, session: Session, id: str, olds: Values, ne
         NotFound: It was deleted outside Pulumi.
     """
     label = declaration.label(olds)
-    with about(f"{label} was not updated", {**olds, **news}, declaration, session):
+    with about(label, "updated", {**olds, **news}, declaration, session):
         api = session.at(declaration, news)
         session.changes_something(declaration, api)
         changed = changed_values(declaration, olds, news)
@@ -229,7 +229,7 @@ def _patched(declaration: Declaration, api: Collection, id: str, olds: Values, n
 
 def delete(declaration: Declaration, session: Session, id: str, olds: Values) -> None:
     """Deletes the object where it was made; one that is gone already is fine."""
-    with about(f"{declaration.label(olds)} was not deleted", olds, declaration, session):
+    with about(declaration.label(olds), "deleted", olds, declaration, session):
         api = session.at(declaration, olds)
         session.changes_something(declaration, api)
         api.delete(id)
