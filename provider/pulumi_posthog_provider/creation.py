@@ -46,12 +46,13 @@ def create(declaration: Declaration, session: Session, inputs: Values) -> Made:
     except _UndoneError as undone:
         raise undone.error from None
     except errors.PostHogError as error:
+        told, hint = (redacted(text, inputs, declaration, session) for text in (error.message, error.hint))
         problem = errors.Incomplete(
-            f"{label} exists ({id}), but is not finished: {error.message}",
-            hint=f"{error.hint} The next `pulumi up` finishes it.".strip(),
+            f"{label} exists ({id}), but is not finished: {told}",
+            hint=f"{hint} The next `pulumi up` finishes it.".strip(),
             request_id=error.request_id,
         )
-        warning = Message("warning", redacted(str(problem), inputs, declaration, session))
+        warning = Message("warning", str(problem))
         return Made(id, {**inputs, UNFINISHED: problem.message}, problem, [*messages, warning], found=was_there)
     outputs = {**inputs, **declaration.outputs_of(live, {})}
     messages += kept_differently(declaration, live, inputs, outputs, label)

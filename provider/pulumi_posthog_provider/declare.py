@@ -218,6 +218,9 @@ class Declaration:
     """Whether PostHog itself would not refuse a second object with the same natural key."""
     slow_create: ClassVar[bool] = False
     """Whether PostHog does long work while it answers the create."""
+    updates_in_steps: ClassVar[bool] = False
+    """Whether an update may take several calls or send secrets, so that the object alone does not show that it is
+    done; to repeat all of it does no harm."""
     key: ClassVar[tuple[str, ...]] = ("name",)
     """The arguments or outputs that make up the natural key."""
     unlisted: ClassVar[tuple[str, ...]] = ()

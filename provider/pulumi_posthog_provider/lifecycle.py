@@ -15,7 +15,7 @@ from .adoption import Foreseen, clash_of_change, foreseen
 from .checks import validated
 from .collection import Collection
 from .creation import UNFINISHED, create
-from .declare import Declaration, Message, Problem, Values, has_unknown, mapping
+from .declare import Declaration, Message, Problem, Values, has_unknown, mapping, traits
 from .holding import (
     RECORDED,
     about,
@@ -219,9 +219,17 @@ def _patched(declaration: Declaration, api: Collection, id: str, olds: Values, n
             raise
     # The answer was lost: look before doing it again, or our own change would pass for somebody else's.
     live = declaration.fetch(api, id, news)
-    if all(holds(declaration, live, news, name, value) for name, value in changed.items()):
+    if _is_shown(declaration, changed) and all(
+        holds(declaration, live, news, name, value) for name, value in changed.items()
+    ):
         return live
     return declaration.update(api, id, olds, news, changed)
+
+
+def _is_shown(declaration: Declaration, changed: Values) -> bool:
+    """Whether the object shows that all of this was carried out, and not only a part that can be seen."""
+    fields = declaration.inputs.model_fields
+    return not declaration.updates_in_steps and not any(traits(fields[name]).write_only for name in changed)
 
 
 # ---- delete -----------------------------------------------------------------------------------------------------

@@ -40,6 +40,11 @@ class Session:
         known = mapping(author).get("id", author)
         return known is not None and known in (self._me.get("id"), self._me.get("email"))
 
+    @property
+    def is_nameless(self) -> bool:
+        """Whether the key was not allowed to ask who its user is."""
+        return self._me == {}
+
     def environment(self, olds: Values) -> str:
         """The environment for an object; ``@current`` is resolved once, and never again for an object that exists."""
         wanted = self.settings.environment_id

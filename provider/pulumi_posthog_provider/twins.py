@@ -34,7 +34,13 @@ def own_orphan(declaration: Declaration, session: Session, api: Collection, inpu
         refuse_unknown_fields(declaration, live, inputs)
         if not differing(declaration, live, declaration.first_step(inputs)):
             return live
-    raise already_exists(declaration, twin, inputs)
+    clash = already_exists(declaration, twin, inputs)
+    if session.is_nameless:
+        clash.hint = (
+            "If an interrupted `pulumi up` made it, give the key the scope `user:read` and run `pulumi up` again: "
+            f"without it nobody can tell. {clash.hint}"
+        )
+    raise clash
 
 
 def refuse_unknown_fields(declaration: Declaration, live: Values, inputs: Values) -> None:

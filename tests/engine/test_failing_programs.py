@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from support.posthog import KEY, PostHog
@@ -105,3 +107,25 @@ def test_a_replacement_deletes_first_where_both_cannot_be(stacks: Stacks, postho
         assert (source["prefix"], source["access_method"]) == (prefix, access)
         made.append(source["id"])
     assert len(set(made)) == 3
+
+
+READ_ONLY = """
+    mount --bind "$1" "$1" && mount -o remount,bind,ro / && shift && ! touch "$HOME/it" && exec "$@"
+"""
+
+
+@pytest.mark.fault(45)
+def test_nothing_is_written_outside_of_the_state(stacks: Stacks, posthog: PostHog) -> None:
+    """As in a container whose file system is read-only but for one volume, where Pulumi keeps the state."""
+    if subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "true"], check=False).returncode:
+        pytest.skip("this machine does not let its users mount file systems for themselves")
+    stack = stacks(VARIABLES.format(number=1, between=""))
+    volume = str(stack.folder / ".state")
+    stack.environ |= {"HOME": str(stack.folder), "TMPDIR": volume}  # Pulumi itself wants a temporary folder
+    stack.through = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", READ_ONLY, "sh", volume)
+    assert "Read-only file system" in stack.up().output
+    assert len(posthog.objects("insight_variables")) == 3
+    stack.refresh()
+    assert "4 unchanged" in stack.up().output
+    stack.destroy()
+    assert posthog.objects("insight_variables") == []

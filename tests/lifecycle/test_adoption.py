@@ -168,6 +168,19 @@ def test_a_source_of_another_type_is_not_adopted(things: Things, posthog: PostHo
         )
 
 
+@pytest.mark.fault(28)
+def test_without_knowing_its_own_user_a_key_takes_nothing_over(
+    things: Things, sample: Sample, posthog: PostHog
+) -> None:
+    orphan = things(sample.kind)
+    orphan.create(sample.first)
+    before = posthog.one(orphan.declaration.collection)
+    with pytest.raises(errors.AlreadyExists, match=r"made it, give the key the scope `user:read` and run `pulumi up`"):
+        things(sample.kind, key="phx_nameless").create(sample.first)
+    assert posthog.one(orphan.declaration.collection) == before
+    assert things(sample.kind).create(sample.first).id == orphan.id
+
+
 UNKNOWN_TO_S = [
     ("InsightVariable", {"name": "Region", "type": "List", "values": ["a"]}, {"is_multi": True}),
     ("SavedQuery", {"name": "people", "query": "SELECT 1 AS one"}, {"description": "Everybody."}),

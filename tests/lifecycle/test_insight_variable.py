@@ -64,3 +64,13 @@ def test_a_new_spelling_of_the_same_code_name_says_nothing(things: Things) -> No
     thing = things("InsightVariable")
     thing.create({"name": "Region", "type": "String"})
     assert thing.check({"name": "REGION!", "type": "String"}).messages == []
+
+
+@pytest.mark.feature(30)
+def test_a_list_of_one_choice_may_allow_several_and_back(things: Things) -> None:
+    one = {"name": "Region", "type": "List", "values": ["a", "b"]}
+    thing = things("InsightVariable")
+    thing.create({**one, "default_value": "a"})
+    for declared in [one, {**one, "is_multi": True}, one, {**one, "is_multi": True, "default_value": ["b"]}, one]:
+        thing.update(declared)
+        thing.assert_settled(declared)

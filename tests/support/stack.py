@@ -29,11 +29,13 @@ class Stack:
     Args:
         folder: The project's folder.
         engine: The folder of the `pulumi` command.
+        through: A command that runs `pulumi`, with its arguments.
     """
 
     folder: Path
     engine: Path
     name: str = "dev"
+    through: tuple[str, ...] = ()
     environ: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -55,9 +57,10 @@ class Stack:
     def pulumi(self, *arguments: str, ok: bool = True, **environ: str) -> Result:
         """Any command."""
         done = subprocess.run(
-            ["pulumi", *arguments, "--non-interactive", "--color", "never", "--stack", self.name]
-            if arguments[:2] != ("stack", "init")
-            else ["pulumi", *arguments, "--non-interactive", "--color", "never"],
+            [
+                *(*self.through, "pulumi", *arguments, "--non-interactive", "--color", "never"),
+                *(() if arguments[:2] == ("stack", "init") else ("--stack", self.name)),
+            ],
             cwd=self.folder,
             env=self.environ | environ,
             capture_output=True,

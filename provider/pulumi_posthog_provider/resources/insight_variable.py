@@ -126,8 +126,9 @@ class InsightVariable(Declaration):
                 yield Message("info", text)
 
     def looked_up(self, api: Api, id: str, olds: Values, news: Values, changed: Values) -> Values:
-        # PostHog keeps the default of the old type, even the empty list of a multi-choice List, unless told otherwise.
-        return {"default_value": news.get("default_value")} if id and "type" in changed else {}
+        # PostHog keeps the default of the old type unless told otherwise, or makes a list of it (contract 2.4).
+        is_reshaped = bool({"type", "is_multi"} & changed.keys())
+        return {"default_value": news.get("default_value")} if id and is_reshaped else {}
 
     def from_api(self, live: Values, olds: Values) -> Values:
         values = super().from_api(live, olds)
