@@ -111,8 +111,12 @@ class DynamicProvider(ResourceProvider):
         """Says "do not know" where inputs differ: the engine then compares them itself and shows each change."""
         from . import lifecycle
 
+        declaration, olds = self._declaration(), _received(_olds)
+        found = lifecycle.diff(declaration, olds, _received(_news))
         _host.found.discard(_id)
-        found = lifecycle.diff(self._declaration(), _received(_olds), _received(_news))
+        # A refresh asks too, but of objects that no check was about.
+        if not found.changes and not found.unfinished and _host.session().is_own(declaration, olds):
+            _host.kept.add(_id)
         certain = found.unfinished or PROVIDER_KEY not in _olds
         return DiffResult(
             changes=True if certain else None if found.changes else False,
@@ -150,14 +154,15 @@ class DynamicProvider(ResourceProvider):
 
         made = lifecycle.update(self._declaration(), _host.session(), _id, _received(_olds), _received(_news))
         _host.tell(made.messages)
+        _host.kept.add(_id)
         return UpdateResult(_sent(made.outputs))
 
     @_bounded
     def delete(self, _id: str, _props: Properties) -> None:
-        """Deletes the object where it was made, unless the new object of a replacement turned out to be this one."""
+        """Deletes the object where it was made, unless a resource that stays is this very object."""
         from . import lifecycle
 
-        if _id in _host.found:
+        if _id in _host.found or _id in _host.kept:
             return
         lifecycle.delete(self._declaration(), _host.session(), _id, _received(_props))
 
@@ -185,6 +190,9 @@ class _Host:
         """What creates of this process found instead of making, until the engine asks about it as a resource of its
         own. On `pulumi up --replace` that may be the old object itself: the engine does not tell the provider of it
         before, and wants it deleted afterwards."""
+        self.kept: set[str] = set()
+        """What this process was asked about as a resource that stays. The state of an `up` that failed may hold such an
+        object twice: under the name or as the half of a replacement that it had before, which is to be deleted."""
 
     def configure(self, config: Callable[[str], Any]) -> None:
         with self._lock:

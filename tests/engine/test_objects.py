@@ -212,3 +212,64 @@ def test_objects_that_others_made_stay_as_they_are(stacks: Stacks, posthog: Post
     stack.up("--refresh")
     stack.destroy()
     assert json.dumps(others()) == before
+
+
+HALF_WAY = """
+    import pulumi
+    from pulumi_posthog import ExternalDataSource, InsightVariable, PostgresConnection, SavedQuery, Schema
+    names = pulumi.Config().require("names")
+    shop = PostgresConnection(
+        host="postgres.local", database="shop", user="posthog", password="local-password", schema="public"
+    )
+    made = [
+        ExternalDataSource(f"source{names}", prefix="shop_", connection=shop, schemas={"orders": Schema()}),
+        InsightVariable(f"variable{names}", name="Region", type="Number", default_value=5),
+        SavedQuery(f"view{names}", name="people", query="SELECT 1 AS x"),
+    ]
+    number = pulumi.Config().require_int("number")
+    after = pulumi.ResourceOptions(depends_on=made)
+    InsightVariable("other", after, name="Other", type="Number", default_value=number)
+"""
+OTHER_FAILS = {
+    "match": {"method": "PATCH", "path": "insight_variables/*"},
+    "do": "status",
+    "status": 400,
+    "json": {"type": "validation_error", "code": "invalid_input", "detail": "Not today.", "attr": None},
+}
+
+
+@pytest.mark.parametrize("how", ["renamed", "replaced on demand"])
+def test_what_two_resources_of_a_half_done_up_share_is_kept(stacks: Stacks, posthog: PostHog, how: str) -> None:
+    stack = stacks(HALF_WAY)
+    stack.config({"tests:names": "", "tests:number": "1"})
+    stack.up()
+    kinds = {"external_data_sources": "ExternalDataSource", "warehouse_saved_queries": "SavedQuery"}
+    before = {kind: posthog.one(kind)["id"] for kind in kinds}
+    view = stack.resources("SavedQuery")[0]["urn"]
+    stack.config({"tests:number": "2", **({"tests:names": "2"} if how == "renamed" else {})})
+    posthog.control("PUT", "faults", OTHER_FAILS)
+    failed = stack.up(*(() if how == "renamed" else ("--replace", view)), ok=False)
+    assert "Not today" in failed.output
+    posthog.control("DELETE", "faults")
+    posthog.control("DELETE", "requests")
+
+    stack.up()
+    asked = posthog.control("GET", "requests?method=delete")["requests"]
+    assert [item["path"] for item in asked] == []
+    assert {kind: posthog.one(kind)["id"] for kind in kinds} == before
+    assert {kind: [item["id"] for item in stack.resources(name)] for kind, name in kinds.items()} == {
+        kind: [id] for kind, id in before.items()
+    }
+    assert len(posthog.objects("insight_variables")) == 2
+    assert stack.steps() == []
+
+
+@pytest.mark.parametrize("command", ["up", "destroy"])
+def test_what_a_refresh_of_the_same_command_has_seen_is_deleted_all_the_same(
+    stacks: Stacks, posthog: PostHog, command: str
+) -> None:
+    stack = stacks('from pulumi_posthog import InsightVariable\nInsightVariable("it", name="It", type="Number")')
+    stack.up()
+    stack.program("import pulumi")
+    (stack.up if command == "up" else stack.destroy)("--refresh")
+    assert posthog.objects("insight_variables") == []
