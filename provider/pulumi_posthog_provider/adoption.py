@@ -26,6 +26,8 @@ def foreseen(declaration: Declaration, session: Session, inputs: Values) -> Fore
         if wanted:
             return [], [Message("info", f"{label}: {_adoption_text(declaration, session, inputs)}")]
         return _clash(declaration, session, inputs, label)
+    except errors.NotFound:
+        return [Problem("adopt", f"PostHog has no {declaration.noun} with this id")], []
     except _FATAL as error:
         return [Problem("", f"{label}: {error}")], []
     except errors.PostHogError as error:
@@ -42,7 +44,7 @@ def _clash(declaration: Declaration, session: Session, inputs: Values, label: st
         return [Problem("", str(already_exists(declaration, twin, inputs).about(label)))], []
     # Made by this key's user: perhaps the orphan of an interrupted `up`, which is taken back.
     try:
-        own_orphan(declaration, session, session.at(declaration, inputs), inputs)
+        own_orphan(declaration, session, session.briefly_at(declaration, inputs), inputs)
     except (errors.AlreadyExists, errors.Invalid) as error:
         return [Problem("", str(error.about(label)))], []
     return [], []
@@ -66,7 +68,7 @@ def clash_of_change(declaration: Declaration, session: Session, olds: Values, in
 
 
 def _adoption_text(declaration: Declaration, session: Session, inputs: Values) -> str:
-    live = _wanted(declaration, session.at(declaration, inputs), inputs)
+    live = _wanted(declaration, session.briefly_at(declaration, inputs), inputs)
     if live is None:
         return "there is nothing to adopt, so it will be made"
     changed = sorted(changed_values(declaration, live_inputs(declaration, live, inputs), inputs))

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from . import errors
+from .exchange import CHUNK_TIMEOUT
+from .names import is_id
 from .transport import Answer, Deadline, Transport
 
 Object = dict[str, Any]
@@ -87,10 +89,15 @@ class Collection:
         _object(self.call("GET", query={"limit": "1"}))
         return True
 
-    def create(self, body: Mapping[str, Any]) -> Answer:
-        """Makes an object. The status matters: 200 instead of 201 means that an existing one was changed."""
-        answer = self.call("POST", body=body)
-        _written(answer)
+    def create(self, body: Mapping[str, Any], patience: float = CHUNK_TIMEOUT) -> Answer:
+        """Makes an object. The status matters: 200 instead of 201 means that an existing one was changed.
+
+        Args:
+            patience: How many seconds PostHog may be silent while it works on it.
+        """
+        answer = self.call("POST", body=body, patience=patience)
+        if not is_id(str(_written(answer).get("id"))):
+            raise _unsure(errors.UnexpectedAnswer("the answer to the create has no id"))
         return answer
 
     def patch(self, id: str, body: Mapping[str, Any]) -> Object:
@@ -114,6 +121,7 @@ class Collection:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         repeatable: bool | None = None,
+        patience: float = CHUNK_TIMEOUT,
     ) -> Answer:
         """Any call below the collection, for instance ``call("POST", id, "refresh_schemas")``."""
         answer = self._transport.request(
@@ -125,6 +133,7 @@ class Collection:
             body=body,
             repeatable=repeatable,
             secrets=self._secrets,
+            patience=patience,
         )
         self.date = answer.headers.get("date", "")
         return answer
@@ -135,8 +144,12 @@ def _written(answer: Answer, id: str = "") -> Object:
     try:
         return _named(id, answer) if id else _object(answer)
     except errors.UnexpectedAnswer as error:
-        error.outcome_unknown = True
-        raise
+        raise _unsure(error) from None
+
+
+def _unsure(error: errors.PostHogError) -> errors.PostHogError:
+    error.outcome_unknown = True
+    return error
 
 
 def _named(id: str, answer: Answer) -> Object:

@@ -32,9 +32,7 @@ def create(declaration: Declaration, session: Session, inputs: Values) -> Made:
         api = session.at(declaration, inputs, seconds)
         session.changes_something(declaration, api)
         live, how = _made_or_found(declaration, session, api, inputs)
-        id = live.get("id")
-        if not isinstance(id, str) or not id:
-            raise errors.UnexpectedAnswer("the answer to the create has no id")
+        id = str(live["id"])
         if how:
             messages.append(Message("info", f"{label} was found in PostHog ({id}): {how}. It is used."))
     was_there = how in (INTERRUPTED, _ADOPTED)
@@ -54,7 +52,7 @@ def create(declaration: Declaration, session: Session, inputs: Values) -> Made:
         )
         warning = Message("warning", str(problem))
         return Made(id, {**inputs, UNFINISHED: problem.message}, problem, [*messages, warning], found=was_there)
-    outputs = {**inputs, **declaration.outputs_of(live, {})}
+    outputs = {**inputs, **declaration.outputs_of(live, inputs)}
     messages += kept_differently(declaration, live, inputs, outputs, label)
     messages += labelled(declaration, inputs, declaration.notices(live, inputs))
     return Made(id, outputs, None, messages, found=was_there)

@@ -40,6 +40,7 @@ class Call:
         content: The body, JSON; None for none.
         repeatable: Whether it may happen twice.
         secrets: What no error may repeat.
+        patience: How many seconds of silence are borne.
     """
 
     method: str
@@ -47,6 +48,7 @@ class Call:
     content: bytes | None = field(repr=False)
     repeatable: bool
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    patience: float = CHUNK_TIMEOUT
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class Exchange:
             if event.endswith("send_request_headers.started") and deadline.left <= 0:
                 raise httpx.ConnectTimeout("too late")
 
-        step = max(0.1, min(CHUNK_TIMEOUT, deadline.left))
+        step = max(0.1, min(call.patience, deadline.left))
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": self._agent}
         if call.content is not None:
             headers["Content-Type"] = "application/json"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 RESERVED_TABLES = frozenset(
     ["events", "persons", "groups", "sessions", "person_distinct_ids", "cohort_people", "static_cohort_people"]
 )
@@ -22,3 +24,11 @@ def table_beginnings(source_type: str, prefix: str) -> tuple[str, str]:
     """
     dotted = [part for part in (source_type, prefix.strip("_")) if part]
     return f"{prefix}{source_type}_".lower(), "".join(f"{part}." for part in dotted).lower()
+
+
+_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def is_id(text: str) -> bool:
+    """Whether this may be the id of an object: PostHog's are UUIDs."""
+    return _ID.fullmatch(text) is not None

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from itertools import chain, repeat
 from typing import cast
 
 from . import errors
 from .collection import Collection
-from .declare import Declaration, Values
-from .holding import differing, sendable
+from .declare import Declaration, Reply, Values
+from .holding import sendable
 from .session import Session
-from .twins import own_orphan, twin_among
+from .twins import is_alike, own_orphan, twin_among
 
-INTERRUPTED = "made by an `up` that was interrupted"
+INTERRUPTED = "made by an `up` that was interrupted, or for a resource that had another name then"
 LOST = "made a moment ago, only the answer was lost"
 
 DELAY = (0.0, 1.0, 2.0)
 """Seconds between looks for what PostHog has certainly made, but may not show yet."""
-_WORK = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""The same while PostHog may still be at work on a create whose answer was lost: it dials the customer's database."""
+_WORK = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
+"""The same, at first, while PostHog may still be at work on a create whose answer was lost: it dials the customer's
+database. The last pause is repeated for as long as that may take."""
 
 
 class Posting:
@@ -45,8 +48,9 @@ class Posting:
         body = {**self._declaration.create_body(sent), **looked_up}
         lost: errors.PostHogError | None = None
         for last in (False, True):
+            began = time.monotonic()
             try:
-                answer = self._api.create(body)
+                answer = self._created(body)
             except errors.Invalid as error:
                 if not any(text in error.message for text in self._declaration.clash_texts):
                     raise
@@ -55,7 +59,7 @@ class Posting:
                 if not error.outcome_unknown:
                     raise
                 lost = error
-                found = self._looked_for(_WORK if self._declaration.slow_create else (0.0,), error)
+                found = self._looked_for(self._while_at_work(time.monotonic() - began), error)
                 if found is not None:
                     return found, LOST
                 if last:
@@ -64,6 +68,20 @@ class Posting:
             live = cast("Values", answer.body)
             return self._changed_one(live, lost) if answer.status == 200 else (live, "")
         raise AssertionError("unreachable")
+
+    def _created(self, body: Values) -> Reply:
+        if self._declaration.slow_create:
+            return self._api.create(body, self._session.settings.source_timeout)
+        return self._api.create(body)
+
+    def _while_at_work(self, elapsed: float) -> Iterator[float]:
+        """The pauses between looks for as long as PostHog may still work on what was sent so many seconds ago."""
+        left = self._session.settings.source_timeout - elapsed if self._declaration.slow_create else 0.0
+        for seconds in chain(_WORK, repeat(_WORK[-1])):
+            yield min(seconds, max(left, 0.0))
+            left -= seconds
+            if left <= 0:
+                return
 
     def _taken(self, refused: errors.Invalid, *, was_lost: bool) -> tuple[Values, str]:
         """Whose object made PostHog refuse ours: of a try before whose answer was lost, or of somebody else."""
@@ -86,7 +104,7 @@ class Posting:
             hint="Look at it in PostHog, then choose another name, or take it over with `adopt=True`.",
         )
 
-    def _looked_for(self, pauses: tuple[float, ...], otherwise: errors.PostHogError) -> Values | None:
+    def _looked_for(self, pauses: Iterable[float], otherwise: errors.PostHogError) -> Values | None:
         """The object that a create with a lost answer has made, if it shows in time.
 
         Raises:
@@ -119,16 +137,19 @@ class Posting:
         return None if twin is None else self._declaration.fetch(self._api, str(twin["id"]), self._inputs)
 
     def _is_ours(self, live: Values) -> bool:
-        """Whether it is equal to what was sent, and was made a moment ago or by this key's user.
+        """Whether it is equal to what was sent, and was made by this key's user.
 
-        The time alone would not do: this machine may have slept in between. PostHog has no idempotency keys, so this is
-        what keeps a repeated create from making a second object.
+        Where it cannot be told who made it, it must have been made a moment ago. PostHog has no idempotency keys, so
+        this is what keeps a repeated create from making a second object.
         """
-        if differing(self._declaration, live, self._declaration.first_step(self._inputs)):
+        if not is_alike(self._declaration, live, self._inputs):
+            return False
+        if self._session.made(live):
+            return True
+        if live.get("created_by") is not None and not self._session.is_nameless:
             return False
         age = _age(live, self._api)
-        is_young = age is not None and age <= time.monotonic() - self._started + 5
-        return is_young or self._session.made(live)
+        return age is not None and age <= time.monotonic() - self._started + 5
 
 
 def _age(live: Values, api: Collection) -> float | None:

@@ -68,7 +68,9 @@ class Session:
             return {}
         return mapping(answer.body)
 
-    def at(self, declaration: Declaration, values: Values, seconds: float | None = None) -> Collection:
+    def at(
+        self, declaration: Declaration, values: Values, seconds: float | None = None, *, may_wait: bool = True
+    ) -> Collection:
         """The collection an object lives in: where it was made, not what is configured now.
 
         Raises:
@@ -78,8 +80,13 @@ class Session:
         if elsewhere:
             raise errors.ConfigurationError(elsewhere)
         environment = values.get("environment_id") or self.settings.environment_id
-        deadline, secrets = self.transport.deadline(seconds), tuple(declaration.secrets(values))
+        deadline = self.transport.deadline(seconds, may_wait=may_wait)
+        secrets = tuple(declaration.secrets(values))
         return Collection(self.transport, str(environment), declaration.collection, deadline, secrets)
+
+    def briefly_at(self, declaration: Declaration, values: Values) -> Collection:
+        """The same for what a preview asks, which is not worth a long wait, not even for a rate limit."""
+        return self.at(declaration, values, PREVIEW_SECONDS, may_wait=False)
 
     def elsewhere(self, values: Values) -> str:
         """Why an object cannot be reached with these settings, or an empty text."""
@@ -128,7 +135,7 @@ class Session:
         Raises:
             PostHogError: PostHog did not tell; it is not asked again.
         """
-        api = self.at(declaration, values, PREVIEW_SECONDS)
+        api = self.briefly_at(declaration, values)
         place = (declaration.kind, api.environment)
         with self._lock:
             if place not in self._listed:

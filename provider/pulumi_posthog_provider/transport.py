@@ -22,7 +22,7 @@ from urllib.parse import urlencode, urlsplit
 from . import errors
 from ._version import __version__
 from .answers import Answer, Setback, judged
-from .exchange import Call, Exchange, Received
+from .exchange import CHUNK_TIMEOUT, Call, Exchange, Received
 from .pacing import MAX_TRIES, Deadline, Pace, Quota, backoff, spell
 from .settings import Settings, is_loopback
 
@@ -75,10 +75,16 @@ class Transport:
         self._quota = Quota()
         self._root = _DOCUMENTED_ROOT
 
-    def deadline(self, seconds: float | None = None) -> Deadline:
-        """A fresh budget for one operation; `seconds` defaults to the setting."""
+    def deadline(self, seconds: float | None = None, *, may_wait: bool = True) -> Deadline:
+        """A fresh budget for one operation.
+
+        Args:
+            seconds: By default what the settings say.
+            may_wait: Whether it may wait for a rate limit as long as the settings say, or within `seconds` only.
+        """
         allowed = self.settings.request_timeout if seconds is None else seconds
-        return Deadline(allowed, self.settings.rate_limit_wait, self._clock)
+        waiting = self.settings.rate_limit_wait
+        return Deadline(allowed, waiting if may_wait else min(waiting, allowed), self._clock)
 
     def close(self) -> None:
         """Closes idle connections; the next request opens new ones."""
@@ -95,6 +101,7 @@ class Transport:
         body: Mapping[str, Any] | None = None,
         repeatable: bool | None = None,
         secrets: tuple[str, ...] = (),
+        patience: float = CHUNK_TIMEOUT,
     ) -> Answer:
         """Makes one call and gives its successful answer.
 
@@ -107,6 +114,7 @@ class Transport:
             body: Sent as JSON.
             repeatable: Whether the call may happen twice; by default GET and DELETE may.
             secrets: Texts that no error may repeat, whatever PostHog answers; the key is always one.
+            patience: How many seconds PostHog may be silent while it answers.
 
         Raises:
             PostHogError: One class per cause, see `errors`. Its `outcome_unknown` tells whether a call that changes
@@ -117,7 +125,7 @@ class Transport:
 
         def call(root: str) -> Call:
             place = () if environment is None else (root, environment)
-            return Call(method, self._url((*place, *path), query), content, may_repeat, secrets)
+            return Call(method, self._url((*place, *path), query), content, may_repeat, secrets, patience)
 
         root = self._root
         try:

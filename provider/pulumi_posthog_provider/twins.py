@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from . import errors
 from .collection import Collection
 from .declare import Declaration, Values, mapping
-from .holding import differing, sendable
+from .holding import asked_for, differing
 from .session import Session
 
 
@@ -32,7 +32,7 @@ def own_orphan(declaration: Declaration, session: Session, api: Collection, inpu
     if session.made(twin):
         live = declaration.fetch(api, str(twin["id"]), inputs)
         refuse_unknown_fields(declaration, live, inputs)
-        if not differing(declaration, live, declaration.first_step(inputs)):
+        if is_alike(declaration, live, inputs):
             return live
     clash = already_exists(declaration, twin, inputs)
     if session.is_nameless:
@@ -43,13 +43,19 @@ def own_orphan(declaration: Declaration, session: Session, api: Collection, inpu
     raise clash
 
 
+def is_alike(declaration: Declaration, live: Values, inputs: Values) -> bool:
+    """Whether an object is in every field what a create of these inputs leaves, with its later steps or without."""
+    whole, begun = (differing(declaration, live, values) for values in (inputs, declaration.first_step(inputs)))
+    return not set(whole) & set(begun)
+
+
 def refuse_unknown_fields(declaration: Declaration, live: Values, inputs: Values) -> None:
     """PostHog drops fields that it does not know in silence (contract 1.6).
 
     Raises:
         Invalid: It does not know all that is asked of this object.
     """
-    unknown = declaration.unknown_to(live, sendable(declaration, inputs))
+    unknown = declaration.unknown_to(live, asked_for(declaration, inputs))
     if unknown:
         raise errors.unknown_field(unknown)
 
@@ -74,8 +80,8 @@ def already_exists(declaration: Declaration, twin: Values, inputs: Values) -> er
     derived = [f"`{inputs[name]}`" for name in declaration.key if name in declaration.derived]
     key = " ".join([declaration.key_text, *derived])
     return errors.AlreadyExists(
-        f"a {declaration.noun} with this {key} exists already in PostHog ({its}id {twin.get('id')}, "
-        f"made{by}{when}), and this stack did not make it",
-        hint=f"Give the new one another {'name' if derived else key}; or take the existing one over with `adopt=True`; "
-        "or, if you renamed the resource in the program, add the option `aliases` with its old name.",
+        f"a {declaration.noun} with this {key} exists already in PostHog ({its}id {twin.get('id')}, made{by}{when})",
+        hint=f"This stack did not make it. Give the new one another {'name' if derived else key}; or take the existing "
+        "one over with `adopt=True`; or, if you renamed the resource in the program, add the option `aliases` with its "
+        "old name.",
     )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pulumi_posthog_provider import errors
+from pulumi_posthog_provider.collection import Collection
 from pulumi_posthog_provider.declare import Values
 from support.posthog import PostHog
 
@@ -80,7 +81,7 @@ def test_when_posthog_cannot_be_asked_either_the_outcome_stays_unknown(
         {"match": {"method": "GET"}, "nth": 2 if thing.declaration.looks_before_create else 1, "times": 0, "do": "status", "status": 500},
     )  # fmt: skip
     with pytest.raises(
-        errors.OutcomeUnknown, match=" may have been created: .* The next `pulumi up` looks before it acts"
+        errors.OutcomeUnknown, match=r" may have been created: .* The next `pulumi up` looks before it acts"
     ):
         thing.create(sample.first)
     plan(posthog)
@@ -119,3 +120,71 @@ def test_what_somebody_makes_between_look_and_create_is_not_taken_for_ours(
         thing.create(ours)
     assert stranger.id in str(caught.value)
     assert posthog.one(thing.declaration.collection)["id"] == stranger.id
+
+
+@pytest.mark.fault(28, 44)
+def test_what_somebody_makes_while_our_request_is_lost_is_not_taken_for_ours(
+    things: Things, sample: Sample, posthog: PostHog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thing, stranger = things(sample.kind), things(sample.kind, key="phx_colleague")
+    create = Collection.create
+
+    def overtaken(*args: Any) -> Any:
+        monkeypatch.undo()
+        stranger.create(sample.first)
+        plan(posthog, {"match": {"method": "POST", "path": thing.declaration.collection}, "do": "reset"})
+        return create(*args)
+
+    monkeypatch.setattr(Collection, "create", overtaken)
+    with pytest.raises(errors.OutcomeUnknown, match=f"(?s)may have been created: .*{stranger.id}"):
+        thing.create(sample.first)
+    assert posthog.one(thing.declaration.collection)["id"] == stranger.id
+
+
+@pytest.mark.fault(18, 55)
+@pytest.mark.parametrize("id", [None, 7, "../x", "a" * 5000])
+def test_an_answer_without_an_id_is_a_lost_one(things: Things, sample: Sample, posthog: PostHog, id: Any) -> None:
+    thing = things(sample.kind)
+    of_kind = {"method": "POST", "path": thing.declaration.collection}
+    plan(posthog, {"match": of_kind, "at": "after", "do": "status", "status": 201, "json": {"id": id}})
+    made = thing.create(sample.first)
+    assert posthog.one(thing.declaration.collection)["id"] == made.id
+
+
+def test_posthog_may_work_on_a_source_for_as_long_as_is_promised(
+    things: Things, posthog: PostHog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thing, asked = things("ExternalDataSource"), []
+    exchange, send = thing.session.transport._exchange, thing.session.transport._exchange._sent
+
+    def sent(call: Any, deadline: Any) -> Any:
+        asked.append((call.method, call.patience))
+        return send(call, deadline)
+
+    monkeypatch.setattr(exchange, "_sent", sent)
+    thing.create(SOURCE)
+    assert [patience for method, patience in asked if method == "POST"] == [180]
+
+
+@pytest.mark.fault(6)
+@pytest.mark.parametrize("seconds", [70, 170])
+def test_a_slow_source_is_not_made_twice(
+    things: Things, posthog: PostHog, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """The answer is lost at once, but PostHog goes on working, and has made the source after so many seconds."""
+    thing, stands_still = things("ExternalDataSource"), things("ExternalDataSource")
+    waited = 0.0
+
+    def sleep(pause: float) -> None:
+        nonlocal waited
+        if waited < seconds <= waited + pause:
+            plan(posthog)
+            stands_still.create(SOURCE)
+        waited += pause
+
+    monkeypatch.setattr(thing.session.transport, "_sleep", sleep)
+    plan(posthog, {"match": {"method": "POST", "path": "external_data_sources"}, "do": "reset"})
+    posthog.control("DELETE", "requests")
+    made = thing.create(SOURCE)
+    assert posthog.one("external_data_sources")["id"] == made.id == stands_still.id
+    assert len(created(thing, posthog)) == 2  # the one that was lost, and what PostHog did with it

@@ -52,7 +52,13 @@ class Cloud:
             bucket.append(self.now)
         body: dict[str, Any] = json.loads(request.content)
         self.made.append(body["name"])
-        live = {"values": [], "default_value": None, **body, "id": f"id-{len(self.made)}", "code_name": body["name"]}
+        live = {
+            "values": [],
+            "default_value": None,
+            **body,
+            "id": f"00000000-0000-4000-8000-{len(self.made):012}",
+            "code_name": body["name"],
+        }
         return httpx.Response(201, json=live)
 
     def session(self, pace: Pace, announced: list[str]) -> Session:
