@@ -9,6 +9,7 @@ from . import errors
 from .checks import validated
 from .declare import Problem, Values, mapping, sequence
 from .objects import Objects, paged, refuse
+from .source_checks import prefix_problems
 from .tables import Schema, changed_tables, sent_settings, table_problems
 
 SCHEMAS = "external_data_schemas"
@@ -57,6 +58,9 @@ def connected(objects: Objects, subject: str, action: str, given: Values, settin
 
 def prefix_refused(objects: Objects, body: Values) -> str:
     """Why PostHog would refuse the prefix for a new source; an empty text when it would not."""
+    wrong = list(prefix_problems(body.get("prefix"), body.get("access_method") == "direct"))
+    if wrong:
+        return str(wrong[0])
     with objects.told("the prefix of a source could not be checked"):
         try:
             objects.api().call("POST", "source_prefix", body=body, repeatable=True)
@@ -125,7 +129,12 @@ def update_schema(objects: Objects, id: str, given: Values) -> Values:
         found = table_problems({name: new}, direct)
         refuse([Problem(problem.path.removeprefix(path), problem.reason) for problem in found])
         body = changed_tables({name: old}, {name: new}).get(name, {})
-        return api.patch(id, sent_settings(body)) if body else live
+        if body:
+            live = api.patch(id, sent_settings(body))
+        unknown = [name for name in body if name not in live]
+        if unknown:
+            raise errors.unknown_field(unknown)
+        return live
 
 
 def rows(body: Any) -> list[Values]:

@@ -174,7 +174,7 @@ class Objects:
         fields = self.declaration.inputs.model_fields
         managed = {name: unknowing(fields[name], value) for name, value in given.items() if name in fields}
         managed = {name: value for name, value in managed.items() if value is not None}
-        live = lifecycle.read(self.declaration, self.session, id, {**self.place, **managed})
+        live = lifecycle.read(self.declaration, self.session, id, {**self.place, **managed}, complete=False)
         if live is None:
             raise self.not_found("this id")
 
@@ -212,7 +212,9 @@ class Objects:
             name: merged(fields[name], olds.inputs.get(name), value) if name in fields else value
             for name, value in given.items()
         }
-        wanted = {name: value for name, value in {**olds.inputs, **news}.items() if value is not None}
+        left = {name for name, other in self.declaration.goes_with.items() if other in news and not news[other]}
+        kept = {name: value for name, value in olds.inputs.items() if name not in left}
+        wanted = {name: value for name, value in {**kept, **news}.items() if value is not None}
         before = lifecycle.check(self.declaration, self.session, olds.inputs, olds.inputs)
         unfit = {_root(problem) for problem in before.problems} - set(given)
         hidden = {name: UNKNOWN for name in unfit if name in wanted}

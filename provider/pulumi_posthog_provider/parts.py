@@ -20,8 +20,8 @@ def unknowing(info: FieldInfo, value: Any) -> Any:
         names = [item.alias or name for name, item in model.model_fields.items()]
         if isinstance(value, list):  # PostHog lists what the argument maps by name
             return {str(row["name"]): dict.fromkeys(names) for row in map(mapping, sequence(cast("Any", value)))}
-        if maps_models(info) and isinstance(value, Mapping):
-            return {name: dict.fromkeys(names) for name in cast("Mapping[str, Any]", value)}
+        if maps_models(info):
+            return {name: dict.fromkeys(names) for name in mapping(value)}
         return dict.fromkeys(names)
     if isinstance(value, Mapping):
         return dict.fromkeys(cast("Mapping[str, Any]", value))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, TypeVa
 import pulumi
 
 from pulumi_posthog_provider.errors import (
+    AlreadyExists,
     ConfigurationError,
     Incomplete,
     Invalid,
@@ -93,6 +94,7 @@ class Core:
 
 
 _HINTS: dict[type[PostHogError], str] = {
+    AlreadyExists: "Choose another one, or look that object up with `find` and change it with `update`.",
     Incomplete: "Look it up with `find`, then `delete` it, or set with `update` what is missing.",
     MissingScope: "Add the scope to the key: PostHog edits keys under Settings, Personal API keys.",
     OutcomeUnknown: "Look with `find` or `get` before it is done again.",
@@ -120,7 +122,7 @@ class Calls:
         try:
             yield
         except PostHogError as error:
-            if not self._core.in_program and "pulumi" in error.hint:
+            if not self._core.in_program and ("pulumi" in error.hint or isinstance(error, AlreadyExists)):
                 error.hint = _HINTS.get(type(error), type(error).hint if "pulumi" not in type(error).hint else "")
             raise error from None
 

@@ -577,3 +577,61 @@ def test_results_are_typed_and_frozen(client: Client) -> None:
     assert type(made) is InsightVariableInfo
     with pytest.raises(AttributeError, match="frozen"):
         made.name = "W"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("version", ["N", "M", "S"])
+def test_tables_are_changed_whatever_posthog_knows(
+    client: Client, shop: ExternalDataSourceInfo, posthog: PostHog, version: str
+) -> None:
+    posthog.control("POST", "version", {"posthog_version": version})
+    client.external_data_sources.update(shop.id, schemas={"orders": Schema(sync_frequency="1hour")})
+    tables = {table.name: table for table in client.external_data_schemas.list()}
+    assert tables["orders"].sync_frequency == "1hour"
+    change = {"full_refresh_interval_days": 7}
+    if version == "N":
+        assert client.external_data_schemas.update(tables["orders"].id, **change).full_refresh_interval_days == 7
+        return
+    with pytest.raises(Invalid, match="this PostHog does not know `full_refresh_interval_days`"):
+        client.external_data_schemas.update(tables["orders"].id, **change)
+    with pytest.raises(
+        Invalid, match=r"this PostHog does not know `schemas\[\"orders\"\]\.full_refresh_interval_days`"
+    ):
+        client.external_data_sources.update(shop.id, schemas={"orders": Schema(**change)})
+
+
+@pytest.mark.parametrize("version", ["N", "M", "S"])
+def test_none_is_the_default_of_every_posthog(
+    client: Client, shop: ExternalDataSourceInfo, posthog: PostHog, version: str
+) -> None:
+    posthog.control("POST", "version", {"posthog_version": version})
+    variable = client.insight_variables.create(name="V", type="List", values=["a"])
+    view = client.saved_queries.create(name="v", query=SQL)
+    client.insight_variables.update(variable.id, values_query=None, is_multi=None)
+    client.saved_queries.update(view.id, description=None, incremental=None)
+    client.external_data_sources.update(shop.id, direct_query_enabled=None)
+
+
+@pytest.mark.parametrize("off", [None, False])
+def test_a_view_is_computed_at_every_read_again(client: Client, off: bool | None) -> None:
+    view = client.saved_queries.create(name="v", query=SQL, materialized=True)
+    assert client.saved_queries.get(view.id).is_materialized
+    assert not client.saved_queries.update(view.id, materialized=off).is_materialized
+
+
+def test_no_tables_are_none_to_change(client: Client, shop: ExternalDataSourceInfo) -> None:
+    assert client.external_data_sources.update(shop.id, schemas=None).schemas == shop.schemas
+
+
+def test_a_prefix_that_cannot_be_is_told_without_asking(client: Client, posthog: PostHog) -> None:
+    posthog.control("DELETE", "requests")
+    assert client.external_data_sources.check_source_prefix("Postgres", "b-d").errors == (
+        "prefix: may hold letters, digits and '_' only, and must not begin with a digit",
+    )
+    assert _calls(posthog) == []
+
+
+def test_a_taken_name_is_told_without_words_of_stacks(client: Client) -> None:
+    client.saved_queries.create(name="v", query=SQL)
+    with pytest.raises(AlreadyExists, match="look that object up with `find`") as caught:
+        client.saved_queries.create(name="v", query=f"{SQL} WHERE true")
+    assert not {"stack", "adopt", "aliases"} & set(str(caught.value).replace("`", " ").split())
