@@ -60,10 +60,26 @@ def call_output(provider: Provider | None, asked: Asked[T], arguments: Mapping[s
     given = pulumi.Output.unsecret(pulumi.Output.from_input(_given(provider)))
     inputs = pulumi.Output.from_input(plain(with_source_type(_left_out(arguments))))
 
-    def ask(both: list[Any]) -> Any:
-        return asyncio.to_thread(_answer, both[0], asked, both[1])
+    def ask(all_of_it: list[Any]) -> Any:
+        return asyncio.to_thread(_answer, all_of_it[0], asked, all_of_it[1])
 
-    return cast("pulumi.Output[T]", pulumi.Output.all(given, inputs).apply(ask))
+    return cast("pulumi.Output[T]", pulumi.Output.all(given, inputs, _made(inputs)).apply(ask))
+
+
+def _made(inputs: pulumi.Output[Any]) -> pulumi.Output[None]:
+    """Known when all objects that the arguments come from are made: a preview cannot look up what it will make."""
+
+    async def are_made() -> bool:
+        resources = [item for item in await inputs.resources() if isinstance(item, pulumi.CustomResource)]
+        return all([await item.id.is_known() for item in resources])
+
+    async def nothing() -> None:
+        return None
+
+    async def public() -> bool:
+        return False
+
+    return pulumi.Output(set(), nothing(), are_made(), public())
 
 
 def _answer(given: Mapping[str, Any], asked: Asked[T], arguments: Mapping[str, Any]) -> T:

@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any
 
+import pytest
+
 import pulumi_posthog
 from pulumi_posthog import Client, PostgresConnection, Schema
 from support.documentation import program
@@ -161,3 +163,19 @@ def test_the_documentation_runs(stacks: Stacks, posthog: PostHog) -> None:
     shown = _outputs(stack)
     assert (shown["view"]["name"], shown["names"], shown["count"]) == ("people", [], 0)
     assert [column["name"] for column in shown["columns"]] == ["region"]
+
+
+@pytest.mark.feature(62)
+def test_what_the_same_program_makes_is_looked_up_when_it_is_made(stacks: Stacks, posthog: PostHog) -> None:
+    stack = stacks(
+        """
+        import pulumi
+        from pulumi_posthog import InsightVariable, get_insight_variable_output
+        made = InsightVariable("region", name="Region", type="Number", default_value=5)
+        pulumi.export("same", get_insight_variable_output(code_name=made.code_name).id)
+        """
+    )
+    assert [step["op"] for step in stack.steps()] == ["create"]
+    stack.up()
+    assert stack.export()["deployment"]["resources"][0]["outputs"]["same"] == posthog.one("insight_variables")["id"]
+    assert stack.steps() == []
