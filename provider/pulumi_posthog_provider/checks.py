@@ -29,11 +29,22 @@ def validated(model: type[Arguments], values: Values, prefix: Path = ()) -> list
     else:
         found = []
     problems = [
-        Problem(path_text(model, loc, prefix), _reason(model, loc, cast("dict[str, Any]", item)))
+        _problem(model, loc, prefix, cast("dict[str, Any]", item))
         for item in found
         if not _depends_on_unknown(loc := item["loc"], unknown)
     ]
-    return problems or [Problem(path_text(model, loc, prefix), why) for loc, why in _impossible(values)]
+    # A value that fits none of several types is found wrong once for each of them.
+    return list(dict.fromkeys(problems)) or [
+        Problem(path_text(model, loc, prefix), why) for loc, why in _impossible(values)
+    ]
+
+
+def _problem(model: type[BaseModel], loc: Path, prefix: Path, found: dict[str, Any]) -> Problem:
+    plain = [kind for kind in _choices(model, loc[:-1]) if kind in _NAMES]
+    if len(plain) > 1 and loc[-1] in {kind.__name__ for kind in plain}:
+        reason = f"must be {' or '.join(_NAMES[kind] for kind in plain)}, not {_kind_of(found.get('input'))}"
+        return Problem(path_text(model, loc[:-1], prefix), reason)
+    return Problem(path_text(model, loc, prefix), _reason(model, loc, found))
 
 
 def without_unknown(value: Any) -> Any:
@@ -109,6 +120,18 @@ def _plain(annotation: Any) -> Any:
     while get_origin(annotation) in (Annotated, Union, types.UnionType):
         annotation = next(item for item in get_args(annotation) if item is not type(None))
     return annotation
+
+
+def _choices(model: type[BaseModel], loc: Path) -> tuple[Any, ...]:
+    """The types that a field may have, if they are several."""
+    owner = _annotation_at(model, loc[:-1])
+    field = (
+        owner.model_fields.get(str(loc[-1]))
+        if loc and isinstance(owner, type) and issubclass(owner, BaseModel)
+        else None
+    )
+    annotation = field.annotation if field else None
+    return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else ()
 
 
 def _annotation_at(model: type[BaseModel], loc: Path) -> Any:

@@ -6,7 +6,7 @@ PostHog adds; hooks say where the resource differs from the plain case. The life
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, cast
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 from . import errors
+from .names import is_id
 from .texts import printable
 
 Values = dict[str, Any]
@@ -195,6 +196,12 @@ class Question:
     rare: bool = False
 
 
+def not_an_id(path: str, value: object) -> Iterator[Problem]:
+    """What is wrong with an id of PostHog's, if anything."""
+    if isinstance(value, str) and not is_id(value):
+        yield Problem(path, "must be an id of PostHog's, a UUID such as 0199a1b2-0000-7000-8000-000000000000")
+
+
 class Declaration:
     """One kind of resource. Subclasses set the class variables and override the hooks they need."""
 
@@ -229,6 +236,10 @@ class Declaration:
     """What PostHog shows by calls of their own only."""
     stateful: ClassVar[tuple[str, ...]] = ("adopt",)
     """Arguments that mean something only where state is kept; `Client` does not have them."""
+    goes_with: ClassVar[Mapping[str, str]] = {}
+    """Arguments that PostHog gives a value of its own as long as another one is set."""
+    otherwise: ClassVar[Mapping[str, str]] = {}
+    """Fields of PostHog's body that have another name here: the argument, or none when nobody may set them."""
     searched_here: ClassVar[tuple[str, ...]] = ()
     """Where a search looks, if PostHog's list of this kind has none (contract 1.4)."""
 

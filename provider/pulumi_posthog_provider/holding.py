@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from typing import Any, Literal
@@ -100,6 +101,8 @@ def about(
         may_be_done = error.outcome_unknown or isinstance(error, errors.OutcomeUnknown)
         outcome = "could not be" if deed == "read" else "may have been" if may_be_done else "was not"
         error.about(redacted(f"{label} {outcome} {deed}", values, declaration, session))
+        for theirs, ours in declaration.otherwise.items():
+            error.message = re.sub(rf"`{theirs}\b", f"`{ours}", error.message) if ours else error.message
         error.message = redacted(error.message, values, declaration, session)
         error.hint = redacted(error.hint, values, declaration, session)
         raise

@@ -15,7 +15,7 @@ from .adoption import Foreseen, clash_of_change, foreseen
 from .checks import validated
 from .collection import Collection
 from .creation import UNFINISHED, create
-from .declare import Declaration, Message, Problem, Values, has_unknown, mapping, traits
+from .declare import Declaration, Message, Problem, Values, default_of, has_unknown, mapping, not_an_id, traits
 from .holding import (
     RECORDED,
     about,
@@ -31,7 +31,8 @@ from .holding import (
     sendable,
 )
 from .results import Change, Checked, Difference, Live, Made
-from .session import PREVIEW_SECONDS, Session
+from .session import Session
+from .twins import refuse_unknown_fields
 
 __all__ = [
     "RECORDED",
@@ -62,7 +63,7 @@ def check(declaration: Declaration, session: Session, olds: Values, news: Values
     given = {name: value for name, value in news.items() if name in declaration.inputs.model_fields}
     given.update({name: value for name, value in news.items() if name not in added(declaration)})
     problems = validated(declaration.inputs, given) or [
-        *_extra_problems(declaration, given),
+        *_common_problems(declaration, given),
         *declaration.problems(given),
     ]
     problems = problems or list(declaration.slow_problems(given, olds))
@@ -94,7 +95,7 @@ def _effects(declaration: Declaration, session: Session, olds: Values, inputs: V
     if problems:
         return problems, messages
     try:
-        api = session.at(declaration, inputs, PREVIEW_SECONDS) if asks else None
+        api = session.briefly_at(declaration, inputs) if asks else None
         found = labelled(declaration, olds, declaration.effects(api, olds, inputs))
     except errors.PostHogError as error:
         text = f"{declaration.label(olds)}: PostHog could not be asked what depends on it: {error.message}."
@@ -110,7 +111,7 @@ def _asked(declaration: Declaration, session: Session, olds: Values, inputs: Val
         if not question.rare and session.settings.validate != "live":
             continue
         try:
-            problems += question.ask(session.at(declaration, inputs, PREVIEW_SECONDS))
+            problems += question.ask(session.briefly_at(declaration, inputs))
         except errors.Invalid as error:
             problems.append(Problem("", redacted(error.message, inputs, declaration, session)))
         except errors.PostHogError as error:
@@ -119,10 +120,16 @@ def _asked(declaration: Declaration, session: Session, olds: Values, inputs: Val
     return problems, [Message("warning", text)] if unasked else []
 
 
-def _extra_problems(declaration: Declaration, given: Values) -> Iterable[Problem]:
+def _common_problems(declaration: Declaration, given: Values) -> Iterable[Problem]:
+    yield from not_an_id("adopt", given.get("adopt"))
     for name in mapping(given.get("extra")):
         if name in declaration.inputs.model_fields or name in added(declaration):
             yield Problem(f'extra["{name}"]', "is an argument of its own")
+        elif name in declaration.otherwise:
+            argument = declaration.otherwise[name]
+            yield Problem(f'extra["{name}"]', f"is set by {f'the argument `{argument}`' if argument else 'itself'}")
+        elif name in declaration.outputs.model_fields:
+            yield Problem(f'extra["{name}"]', "is an output: PostHog alone sets it")
 
 
 def _old_spelling(declaration: Declaration, name: str, value: Any, olds: Values) -> Any:
@@ -148,12 +155,19 @@ def diff(declaration: Declaration, olds: Values, news: Values) -> Difference:
 
 
 def read(
-    declaration: Declaration, session: Session, id: str, olds: Values, *, one_of_many: bool = False
+    declaration: Declaration,
+    session: Session,
+    id: str,
+    olds: Values,
+    *,
+    one_of_many: bool = False,
+    complete: bool = True,
 ) -> Live | None:
     """The object as it is now, or None when PostHog says that it is gone while its environment answers.
 
     Args:
         one_of_many: It is read together with others, so a list may answer for all of them.
+        complete: Whether PostHog must show all that is managed; else what it does not show is at its default.
     """
     with about(declaration.label(olds), "read", olds, declaration, session):
         api = session.at(declaration, olds)
@@ -164,7 +178,7 @@ def read(
             api.answers()
             return None
         missing = declaration.missing_from(live, asked_for(declaration, olds))
-        if missing:
+        if missing and complete:
             raise errors.UnexpectedAnswer(f"the answer has no `{missing[0]}`")
         inputs = live_inputs(declaration, live, olds)
     kept = {name: olds[name] for name in (UNFINISHED,) if olds.get(name)}
@@ -200,14 +214,14 @@ def update(declaration: Declaration, session: Session, id: str, olds: Values, ne
                 request_id=error.request_id,
             ) from None
         sent = sendable(declaration, {name: value for name, value in news.items() if name in changed})
-        unknown = declaration.unknown_to(live, sent) if live else []
-        if unknown:
-            raise errors.unknown_field(unknown)
+        if live:
+            refuse_unknown_fields(declaration, live, sent)
     if declaration.natural_key(olds) != declaration.natural_key(news):
         session.forget_own(declaration, olds)
     reported = {name: olds[name] for name in declaration.outputs.model_fields if name in olds}
-    outputs = {**reported, **news, **declaration.outputs_of(live, olds)}
+    outputs = {**reported, **news, **declaration.outputs_of(live, {**olds, **news})}
     messages = kept_differently(declaration, live, sent, outputs, label) if live else []
+    messages += labelled(declaration, news, declaration.notices(live, news))
     return Made(id, outputs, None, messages)
 
 
@@ -223,7 +237,21 @@ def _patched(declaration: Declaration, api: Collection, id: str, olds: Values, n
         holds(declaration, live, news, name, value) for name, value in changed.items()
     ):
         return live
+    _refuse_others_change(declaration, live, olds, news, changed)
     return declaration.update(api, id, olds, news, changed)
+
+
+def _refuse_others_change(declaration: Declaration, live: Values, olds: Values, news: Values, changed: Values) -> None:
+    """A change that is half done is as it was or as it shall be, field by field; anything else is somebody else's."""
+    fields = declaration.inputs.model_fields
+    for name, value in () if declaration.updates_in_steps else changed.items():
+        before = olds.get(name, default_of(fields[name]))
+        if not holds(declaration, live, news, name, value) and not holds(declaration, live, olds, name, before):
+            raise errors.Changed(
+                f"`{name}` was changed in PostHog at the same moment",
+                hint="Run `pulumi refresh` to see that change, then `pulumi up` to replace it by yours.",
+                field=name,
+            )
 
 
 def _is_shown(declaration: Declaration, changed: Values) -> bool:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
+from typing import Any
 
 from . import errors
 from .checks import near
 from .connections import connections
-from .declare import Api, Problem, Question, Values, has_unknown, mapping, sequence
+from .declare import UNKNOWN, Api, Problem, Question, Values, has_unknown, mapping, sequence
 from .source_connection import same_texts
 from .source_steps import cdc_body, turns_cdc_off
 from .tables import changed_tables
 
+_PREFIX = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _BESIDE_FIELDS = ("ssh_tunnel", "credential_id")
 """What every type may have in its connection without listing it."""
 
@@ -35,20 +38,36 @@ def questions(olds: Values, values: Values, own: bool) -> Iterator[Question]:
         return
     if not olds and kind not in source_types():
         yield Question("source_type", lambda api: _type_check(api, values), rare=True)
-    if has_unknown(connection):
+    if has_unknown(connection) or has_unknown(values.get("access_method")):
         return
     same_connection = same_texts(olds.get("connection"), connection)
     if not olds and not own and not values.get("adopt") and not has_unknown(values.get("prefix")):
         yield Question("prefix", lambda api: _prefix_check(api, values))
     if not same_connection and kind not in connections():
         yield Question("the fields of the connection", lambda api: _wizard_check(api, values))
+    if has_unknown(values.get("schemas")):
+        return
     tables = changed_tables(mapping(olds.get("schemas")), mapping(values.get("schemas")))
-    if not has_unknown(values.get("schemas")) and (tables or not same_connection):
+    if tables or not same_connection:
         yield Question("connection and tables", lambda api: table_checks(api, values))
+    if values.get("cdc") is None or has_unknown(values["cdc"]):
+        return
     turned_on = not olds.get("cdc") or turns_cdc_off(mapping(olds.get("cdc")), values.get("cdc"))
     captured = any(table.get("sync_type") == "cdc" for table in tables.values())
-    if values.get("cdc") is not None and (not same_connection or turned_on or captured):
+    if not same_connection or turned_on or captured:
         yield Question("change data capture", lambda api: _cdc_check(api, values))
+
+
+def prefix_problems(prefix: Any, direct: bool) -> Iterator[Problem]:
+    """The rules of PostHog for prefixes that need no look at other sources."""
+    if direct:
+        if not (prefix is UNKNOWN or (prefix or "").strip()):
+            yield Problem("prefix", "is required for a direct source: it is the name that PostHog shows")
+    elif isinstance(prefix, str) and prefix:
+        if not _PREFIX.match(prefix):
+            yield Problem("prefix", "may hold letters, digits and '_' only, and must not begin with a digit")
+        elif not prefix.strip("_"):
+            yield Problem("prefix", "must not consist of '_' only")
 
 
 def explain(api: Api, error: errors.Invalid, values: Values) -> None:

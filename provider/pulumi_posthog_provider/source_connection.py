@@ -27,8 +27,11 @@ def connection_problems(values: Values) -> Iterator[Problem]:
 
 
 def completed_connection(values: Values) -> Any:
-    """The connection with the defaults of its type, those of nested groups too."""
+    """The connection with the defaults of its type, those of nested groups too, and trimmed as in PostHog."""
     connection, model = values["connection"], _model(values["source_type"])
+    if isinstance(connection, dict):
+        items = cast("Values", connection).items()
+        connection = {name: value.strip() if isinstance(value, str) else value for name, value in items}
     return connection if model is None else _completed(model, connection)
 
 

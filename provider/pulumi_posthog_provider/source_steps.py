@@ -115,7 +115,7 @@ def set_aside(api: Api, live: Values, olds: Values, news: Values, changed: Value
         if changed.get(name):
             body = changed[name] if isinstance(changed[name], dict) else {name: changed[name]}
             live = {**live, name: _act(api, "PATCH", id, action, name, body).get(name)}
-    joined = _webhook_tables(news) - _webhook_tables(olds)
+    joined = webhook_tables(news) - webhook_tables(olds)
     if "webhook_inputs" in changed or (news.get("webhook_inputs") is not None and olds and joined):
         live = _set_webhook(api, live, olds.get("webhook_inputs"), news.get("webhook_inputs"), bool(joined))
     return live
@@ -124,7 +124,7 @@ def set_aside(api: Api, live: Values, olds: Values, news: Values, changed: Value
 # ---- webhook ----------------------------------------------------------------------------------------------------
 
 
-def _webhook_tables(values: Values) -> set[str]:
+def webhook_tables(values: Values) -> set[str]:
     tables = {name: mapping(table) for name, table in mapping(values.get("schemas")).items()}
     return {
         name for name, table in tables.items() if table.get("sync_type") == "webhook" and table.get("should_sync", True)
@@ -138,7 +138,10 @@ def _set_webhook(api: Api, live: Values, old: Any, new: Any, joined: bool) -> Va
         api.call("POST", id, "delete_webhook")
         return {**live, "webhook_info": None}
     inputs = {key: value for key, value in mapping(new).items() if mapping(old).get(key) != value}
-    inputs.update({key: "" for key in mapping(old) if key not in mapping(new)})
+    gone = [key for key in mapping(old) if key not in mapping(new)]
+    if gone:  # perhaps PostHog never took them
+        there = mapping(mapping(beside(api, id, "webhook_info")).get("inputs"))
+        inputs.update({key: "" for key in gone if key in there})
     if old is None or joined:
         answer = mapping(api.call("POST", id, "create_webhook", body={"inputs": inputs}, repeatable=True).body)
         if not isinstance(answer.get("success"), bool):

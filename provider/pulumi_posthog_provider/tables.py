@@ -27,6 +27,12 @@ _TABLE_DEFAULTS: Values = {"should_sync": True, "cdc_table_mode": "consolidated"
 _FREQUENCY, _CDC_FREQUENCY = "6hour", "5min"
 _SETS = ("enabled_columns", "primary_key_columns", "row_filters")
 """Lists whose order says nothing."""
+_RESET = ("sync_frequency", "sync_time_of_day", "enabled_columns", "row_filters")
+"""Settings whose default PostHog takes at any time, and that it does not choose by itself."""
+_RESET_LATER = ("full_refresh_interval_days", "full_refresh_time_of_day")
+"""The same, but not known to older ones."""
+_FOUND = ("primary_key_columns",)
+"""What PostHog finds by itself, and lets nobody change once there is data (contract 6.3): taken away, it stays."""
 _TIMES = ("sync_time_of_day", "full_refresh_time_of_day")
 TAKEN_ON_CREATE = (
     "should_sync",
@@ -67,7 +73,8 @@ class Schema(Arguments):
         None, doc="How far back each run looks again, in seconds, at most 60 days.", ge=0, le=5_184_000
     )
     primary_key_columns: list[str] | None = argument(
-        None, doc="The columns that identify a row; PostHog finds them itself if left out."
+        None,
+        doc="The columns that identify a row; PostHog finds them itself if left out. They stay when this is removed.",
     )
     sync_frequency: SyncFrequency | None = argument(
         None, doc="How often; PostHog's default is `6hour`, for `cdc` it is `5min`."
@@ -85,7 +92,9 @@ class Schema(Arguments):
         None, doc="Which tables change data capture keeps; PostHog's default is `consolidated`."
     )
     triggers: dict[str, Any] | None = argument(
-        None, doc="Any values; when one of them changes, the data of the table is dropped and synced anew."
+        None,
+        doc="Any values; when one of them changes, the data of the table is dropped and synced anew. Adding the first "
+        "or removing the last of them does nothing.",
     )
 
 
@@ -152,7 +161,8 @@ def changed_tables(olds: dict[str, Values], news: dict[str, Values]) -> dict[str
             if olds[name].get("should_sync", True):
                 result[name] = {"should_sync": False}
         elif name not in olds:
-            result[name] = sent_settings(news[name])
+            # It may have been set otherwise before.
+            result[name] = {**{key: _default(key, news[name]) for key in _RESET}, **sent_settings(news[name])}
         else:
             changes = _changed_settings(olds[name], news[name])
             if changes:
@@ -160,11 +170,27 @@ def changed_tables(olds: dict[str, Values], news: dict[str, Values]) -> dict[str
     return result
 
 
+def without_cdc(table: Values) -> Values:
+    """A table after change data capture was turned off (contract 5.11)."""
+    if table.get("sync_type") != "cdc":
+        return table
+    return {"sync_frequency": _CDC_FREQUENCY, **table, "sync_type": None, "should_sync": False}
+
+
+def starts_a_sync(olds: dict[str, Values], news: dict[str, Values]) -> bool:
+    """Whether a table is synced that was not before."""
+    return any(
+        table.get("should_sync", True) and not (name in olds and olds[name].get("should_sync", True))
+        for name, table in news.items()
+    )
+
+
 def _changed_settings(old: Values, new: Values) -> Values:
     changes: Values = {
         key: new.get(key, _default(key, new))
         for key in {*sent_settings(old), *sent_settings(new)}
         if not _same_setting(key, old.get(key, _default(key, old)), new.get(key, _default(key, new)))
+        and (key in new or key not in _FOUND)
     }
     if new.get("sync_type") and _TYPE_SETTINGS & {*changes}:
         changes["sync_type"] = new["sync_type"]  # PostHog takes these settings only together with it (contract 6.3)
@@ -182,9 +208,18 @@ def sent_settings(table: Values) -> Values:
     return {key: value for key, value in table.items() if key != "triggers"}
 
 
-def resynced_tables(olds: dict[str, Values], news: dict[str, Values]) -> list[str]:
-    """The tables whose triggers changed."""
+def triggered_tables(olds: dict[str, Values], news: dict[str, Values]) -> list[str]:
+    """The tables whose triggers were added, changed or removed."""
     return [name for name in news if name in olds and olds[name].get("triggers") != news[name].get("triggers")]
+
+
+def resynced_tables(olds: dict[str, Values], news: dict[str, Values]) -> list[str]:
+    """The tables whose data is dropped and synced anew: those whose triggers changed, and that are synced at all."""
+    return [
+        name
+        for name in triggered_tables(olds, news)
+        if olds[name].get("triggers") and news[name].get("triggers") and news[name].get("should_sync", True)
+    ]
 
 
 def _same_setting(key: str, one: Any, other: Any) -> bool:
@@ -214,6 +249,11 @@ def live_table(declared: Values, row: Values, known: Values) -> Values:
         now = row.get(key, value)
         kept = key == "triggers" or (key in known and known[key] == now) or _same_setting(key, value, now)
         result[key] = value if kept else now
+    # What is not declared is at its default, unless somebody changed it in PostHog. A table that changes its type keeps
+    # the frequency that was the default before.
+    for key in (*_RESET, *_RESET_LATER):
+        if key not in declared and row.get(key) not in (None, [], _FREQUENCY, _CDC_FREQUENCY):
+            result[key] = row[key]
     return {key: value for key, value in result.items() if value is not None}
 
 
@@ -223,8 +263,8 @@ def unknown_settings(schemas: Any, live: Values) -> list[str]:
         f'schemas["{name}"].{key}'
         for name, row in rows(live).items()
         if "should_sync" in row  # else it is a part of a row, which was not changed
-        for key in sent_settings(mapping(mapping(schemas).get(name)))
-        if key not in row
+        for key, value in sent_settings(mapping(mapping(schemas).get(name))).items()
+        if value is not None and key not in row
     ]
 
 

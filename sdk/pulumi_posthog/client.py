@@ -141,9 +141,9 @@ class ExternalDataSources(ExternalDataSourceCalls, Objects[ExternalDataSourceInf
                 Stripe's `signing_secret`; may be empty. The webhook is made with it and deleted without it. Always
                 secret.
             cdc: Change data capture: needed for tables with `sync_type` cdc. Removing it turns it off.
-            wait_for_first_sync: How many seconds a new source waits at most for its enabled tables to be synced
-                once; not at all if left out. The source is kept when the time is over or a sync fails; a warning
-                says which.
+            wait_for_first_sync: How many seconds a new source, or one with new tables, waits at most for its
+                enabled tables to be synced once; not at all if left out. The source is kept when the time is over
+                or a sync fails; a warning says which.
 
         Raises:
             Invalid: An argument is wrong; its path is told, and nothing was sent. Or PostHog refused it.
@@ -238,9 +238,9 @@ class ExternalDataSources(ExternalDataSourceCalls, Objects[ExternalDataSourceInf
                 Stripe's `signing_secret`; may be empty. The webhook is made with it and deleted without it. Always
                 secret.
             cdc: Change data capture: needed for tables with `sync_type` cdc. Removing it turns it off.
-            wait_for_first_sync: How many seconds a new source waits at most for its enabled tables to be synced
-                once; not at all if left out. The source is kept when the time is over or a sync fails; a warning
-                says which.
+            wait_for_first_sync: How many seconds a new source, or one with new tables, waits at most for its
+                enabled tables to be synced once; not at all if left out. The source is kept when the time is over
+                or a sync fails; a warning says which.
 
         Raises:
             Invalid: An argument is wrong or cannot be changed in place, and nothing was sent. Or PostHog refused
@@ -651,7 +651,7 @@ class ExternalDataSchemaInfo(Result):
     incremental_field_lookback_seconds: int | None
     """How far back each run looks again, in seconds, at most 60 days."""
     primary_key_columns: list[str] | None
-    """The columns that identify a row; PostHog finds them itself if left out."""
+    """The columns that identify a row; PostHog finds them itself if left out. They stay when this is removed."""
     sync_frequency: Literal["5min", "15min", "30min", "1hour", "6hour", "12hour", "24hour", "7day", "30day"] | None
     """How often; PostHog's default is `6hour`, for `cdc` it is `5min`."""
     sync_time_of_day: str | None
@@ -702,7 +702,8 @@ class ExternalDataSchemas(ExternalDataSchemaCalls):
             incremental_field: The column that grows with every change; needed for `incremental` and `append`.
             incremental_field_type: The type of `incremental_field`.
             incremental_field_lookback_seconds: How far back each run looks again, in seconds, at most 60 days.
-            primary_key_columns: The columns that identify a row; PostHog finds them itself if left out.
+            primary_key_columns: The columns that identify a row; PostHog finds them itself if left out. They stay
+                when this is removed.
             sync_frequency: How often; PostHog's default is `6hour`, for `cdc` it is `5min`.
             sync_time_of_day: When the daily sync starts, `HH:MM` or `HH:MM:SS` in UTC.
             full_refresh_interval_days: Every how many days an incremental table is copied as a whole, 1 to 90.

@@ -40,7 +40,8 @@ class Schema(Arguments):
         incremental_field: The column that grows with every change; needed for `incremental` and `append`.
         incremental_field_type: The type of `incremental_field`.
         incremental_field_lookback_seconds: How far back each run looks again, in seconds, at most 60 days.
-        primary_key_columns: The columns that identify a row; PostHog finds them itself if left out.
+        primary_key_columns: The columns that identify a row; PostHog finds them itself if left out. They stay when
+            this is removed.
         sync_frequency: How often; PostHog's default is `6hour`, for `cdc` it is `5min`.
         sync_time_of_day: When the daily sync starts, `HH:MM` or `HH:MM:SS` in UTC.
         full_refresh_interval_days: Every how many days an incremental table is copied as a whole, 1 to 90.
@@ -48,7 +49,8 @@ class Schema(Arguments):
         enabled_columns: Only these columns; all if left out, and only key and cursor if empty.
         row_filters: Only rows that meet all of these conditions.
         cdc_table_mode: Which tables change data capture keeps; PostHog's default is `consolidated`.
-        triggers: Any values; when one of them changes, the data of the table is dropped and synced anew.
+        triggers: Any values; when one of them changes, the data of the table is dropped and synced anew. Adding the
+            first or removing the last of them does nothing.
     """
 
     should_sync: pulumi.Input[bool] = True
@@ -260,9 +262,9 @@ class ExternalDataSource(Resource, module="posthog", name="ExternalDataSource"):
                 Stripe's `signing_secret`; may be empty. The webhook is made with it and deleted without it. Always
                 secret.
             cdc: Change data capture: needed for tables with `sync_type` cdc. Removing it turns it off.
-            wait_for_first_sync: How many seconds a new source waits at most for its enabled tables to be synced
-                once; not at all if left out. The source is kept when the time is over or a sync fails; a warning
-                says which.
+            wait_for_first_sync: How many seconds a new source, or one with new tables, waits at most for its
+                enabled tables to be synced once; not at all if left out. The source is kept when the time is over
+                or a sync fails; a warning says which.
             triggers: Any values; when one of them changes, PostHog syncs the source anew.
             allow_replace: Allows changes that need a new source, which drops the data synced so far.
         """

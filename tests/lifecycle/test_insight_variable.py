@@ -74,3 +74,11 @@ def test_a_list_of_one_choice_may_allow_several_and_back(things: Things) -> None
     for declared in [one, {**one, "is_multi": True}, one, {**one, "is_multi": True, "default_value": ["b"]}, one]:
         thing.update(declared)
         thing.assert_settled(declared)
+
+
+@pytest.mark.feature(30, 32)
+def test_white_space_around_the_query_of_the_choices_is_no_change(things: Things) -> None:
+    declared = {"name": "Region", "type": "List", "values_query": "\n    SELECT 1\n    "}
+    thing = things("InsightVariable")
+    assert thing.create(declared).messages == []
+    thing.assert_settled(declared)

@@ -113,3 +113,23 @@ def test_what_a_vendor_repeats_of_a_secret_is_neither_stored_nor_told(things: Th
     told = [str(made.outputs["unfinished"]), str(made.problem), *map(str, made.messages)]
     assert ["the vendor refused the webhook: wrong [secret] for [secret]" in text for text in told] == [True] * 3
     assert "sentinel" not in "".join(told)
+
+
+@pytest.mark.fault(27)
+def test_what_somebody_changes_at_the_same_moment_is_not_overwritten(
+    things: Things, posthog: PostHog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thing = things("InsightVariable")
+    first = {"name": "Region", "type": "Number", "default_value": 1}
+    thing.create(first)
+    fetch = type(thing.declaration).fetch
+
+    def overtaken(*args: Any) -> Any:
+        posthog.call("PATCH", f"insight_variables/{thing.id}/", {"default_value": 77}, key="phx_colleague")
+        return fetch(*args)
+
+    monkeypatch.setattr(type(thing.declaration), "fetch", overtaken)
+    lose(posthog, "PATCH", "insight_variables/*", "before")
+    with pytest.raises(errors.Changed, match="`default_value` was changed in PostHog at the same moment"):
+        thing.update({**first, "default_value": 2})
+    assert posthog.one("insight_variables")["default_value"] == 77

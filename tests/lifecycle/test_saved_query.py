@@ -208,3 +208,22 @@ def test_a_refusal_names_the_field_that_posthog_means(things: Things) -> None:
 def test_an_unknown_table_comes_with_what_to_do(things: Things) -> None:
     with pytest.raises(errors.Invalid, match=r"Unknown table `shop_postgres_orders`.*after its first sync only: give"):
         things("SavedQuery").create(view() | {"query": "SELECT 1 AS one FROM shop_postgres_orders"})
+
+
+@pytest.mark.fault(27)
+def test_a_refused_change_leaves_the_rows_alone(things: Things, posthog: PostHog) -> None:
+    thing = things("SavedQuery")
+    thing.create(view(materialized=True))
+    other = {"query": {"kind": "HogQLQuery", "query": "SELECT event FROM events"}}
+    token = posthog.one("warehouse_saved_queries")["latest_history_id"]
+    body = {**other, "edited_history_id": token}
+    posthog.call("PATCH", f"warehouse_saved_queries/{thing.id}/", body, key="phx_colleague")
+    with pytest.raises(errors.Changed):
+        thing.update(view() | {"query": "SELECT 1 AS one"})
+    assert posthog.one("warehouse_saved_queries")["is_materialized"] is True
+
+
+@pytest.mark.feature(45, 50)
+def test_the_id_of_a_dag_is_an_id(things: Things) -> None:
+    (problem,) = things("SavedQuery").check(view(dag_id="default")).problems
+    assert str(problem).startswith("dag_id: must be an id of PostHog's, a UUID such as ")

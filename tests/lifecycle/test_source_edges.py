@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pulumi_posthog_provider import errors
+from pulumi_posthog_provider.declare import UNKNOWN
 from pulumi_posthog_provider.resources import external_data_source
 from support.posthog import PostHog
 
@@ -108,7 +109,7 @@ def test_a_refused_field_is_named_and_no_secret_is_repeated(things: Things, post
         thing.update(
             {**declared, "connection": {"instance_url": "https://a.local", "auth_method": "sentinel-password"}}
         )
-    assert "PostHog refused (400, `job_inputs.auth_method`: Must be an object.)" in str(caught.value)
+    assert "PostHog refused (400, `connection.auth_method`: Must be an object.)" in str(caught.value)
     assert "sentinel" not in str(caught.value)
 
 
@@ -460,6 +461,7 @@ def test_a_field_that_a_create_does_not_take_is_set_afterwards_and_compared(
     things: Things, posthog: PostHog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forget(monkeypatch, external_data_source.ExternalDataSource, "new_tables")
+    monkeypatch.setattr(external_data_source.ExternalDataSource, "otherwise", {})
     thing = things("ExternalDataSource")
     declared = source(extra={"auto_sync_new_schemas": True})
     made = thing.create(declared)
@@ -470,3 +472,207 @@ def test_a_field_that_a_create_does_not_take_is_set_afterwards_and_compared(
     assert [change.path for change in thing.diff(declared).changes] == [("extra",)]
     thing.update(declared)
     assert posthog.one("external_data_sources")["auto_sync_new_schemas"] is True
+
+
+# ---- what is easily left behind -------------------------------------------------------------------------------------
+
+
+SMALL = {"enabled_columns": ["id"], "row_filters": [{"column": "id", "operator": ">", "value": 5}]}
+
+
+@pytest.mark.feature(7, 11)
+def test_a_table_that_comes_back_has_none_of_its_old_settings(things: Things, posthog: PostHog) -> None:
+    thing = things("ExternalDataSource")
+    thing.create(source(schemas={"orders": {**SMALL, "sync_frequency": "24hour"}, "users": {}}))
+    thing.update(source(schemas={"users": {}}))
+    again = source(schemas={"orders": {}, "users": {}})
+    thing.update(again)
+    row = table(posthog, "orders")
+    assert (row["enabled_columns"], row["row_filters"], row["sync_frequency"]) == (None, None, "6hour")
+    thing.assert_settled(again)
+
+
+@pytest.mark.feature(28)
+def test_a_setting_that_is_not_declared_is_seen_when_somebody_makes_it(things: Things, posthog: PostHog) -> None:
+    thing = things("ExternalDataSource")
+    thing.create(source())
+    posthog.call("PATCH", f"external_data_schemas/{table(posthog, 'orders')['id']}/", {"sync_frequency": "24hour"})
+    thing.refresh()
+    assert [change.path for change in thing.diff(source()).changes] == [("schemas",)]
+    thing.update(source())
+    assert table(posthog, "orders")["sync_frequency"] == "6hour"
+    thing.assert_settled(source())
+
+
+@pytest.mark.feature(11)
+@pytest.mark.parametrize("version", ["N", "S"])
+def test_a_key_that_is_no_longer_declared_stays(things: Things, posthog: PostHog, version: str) -> None:
+    posthog.control("POST", "version", {"posthog_version": version})
+    thing = things("ExternalDataSource")
+    thing.create(source(schemas={"orders": {**CURSOR, "primary_key_columns": ["id"]}}))
+    without = source(schemas={"orders": CURSOR})
+    assert thing.diff(without).changes == []
+    thing.update({**without, "description": "x"})
+    assert table(posthog, "orders")["primary_key_columns"] == ["id"]
+
+
+@pytest.mark.feature(21, 67)
+def test_new_tables_of_a_source_are_waited_for_too(things: Things, posthog: PostHog) -> None:
+    thing = things("ExternalDataSource")
+    thing.create(source(wait_for_first_sync=60))
+    posthog.control("POST", "clock", {"sync_seconds": 3600})
+    made = thing.update(source(schemas={"orders": {}, "users": {}}, wait_for_first_sync=12))
+    assert [message.text.partition(": ")[2] for message in made.messages] == [
+        "not synced yet: users. PostHog goes on with it."
+    ]
+    posthog.control("DELETE", "requests")
+    thing.update(source(schemas={"orders": {}, "users": {}}, wait_for_first_sync=12, description="x"))
+    assert len(posthog.control("GET", "requests")["requests"]) == 1
+
+
+@pytest.mark.feature(21)
+def test_triggers_act_when_they_change_and_the_preview_says_so(things: Things, posthog: PostHog) -> None:
+    def declared(triggers: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
+        return source(schemas={"orders": {**({"triggers": triggers} if triggers else {}), **more}})
+
+    thing = things("ExternalDataSource")
+    thing.create(declared(None))
+    steps = [
+        (declared({"on": 1}), 0),
+        (declared({"on": 2}), 1),
+        (declared({"on": 3}, should_sync=False), 0),
+        (declared(None), 0),
+    ]
+    for step, resyncs in steps:
+        posthog.control("DELETE", "requests")
+        told = [message.text for message in thing.check(step).messages]
+        assert len([text for text in told if "will be dropped and synced anew" in text]) == resyncs
+        thing.update(step)
+        assert [part for _, part in last_parts(writes(posthog))].count("resync") == resyncs
+        assert thing.diff(step).changes == []
+
+
+@pytest.mark.feature(30, 32)
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"connection": {**CONNECTION, "host": " postgres.local\n", "user": "posthog "}},
+        {"new_tables": "sync", "auto_sync_schema_patterns": []},
+    ],
+    ids=["white space", "no patterns"],
+)
+def test_what_posthog_stores_otherwise_is_no_change(things: Things, more: dict[str, Any]) -> None:
+    thing = things("ExternalDataSource")
+    assert thing.create(source(**more)).messages == []
+    thing.assert_settled(source(**more))
+
+
+@pytest.mark.feature(30)
+@pytest.mark.parametrize("version", ["M", "S"])
+def test_a_default_is_asked_of_no_posthog(things: Things, posthog: PostHog, version: str) -> None:
+    posthog.control("POST", "version", {"posthog_version": version})
+    thing = things("ExternalDataSource")
+    thing.create(source(direct_query_enabled=False))
+    thing.assert_settled(source(direct_query_enabled=False))
+    variable = things("InsightVariable")
+    variable.create({"name": "Region", "type": "List", "values": ["a"], "is_multi": False})
+
+
+@pytest.mark.fault(46, 57)
+def test_a_secret_in_an_error_of_a_sync_is_not_stored(things: Things, posthog: PostHog) -> None:
+    thing = things("ExternalDataSource")
+    thing.create(source())
+    shown = posthog.one("external_data_sources")
+    told = "no access with local-password"
+    shown = {**shown, "latest_error": told, "schemas": [{**row, "latest_error": told} for row in shown["schemas"]]}
+    rule = {"match": {"method": "GET", "path": "external_data_sources/*"}, "do": "status", "status": 200, "json": shown}
+    posthog.control("PUT", "faults", [rule])
+    live = thing.refresh()
+    assert live is not None
+    assert live.outputs["latest_error"] == "no access with [secret]"
+    assert live.outputs["tables"]["orders"]["latest_error"] == "no access with [secret]"
+    assert "local-password" not in str({name: value for name, value in live.outputs.items() if name != "connection"})
+
+
+# ---- wrong, and told in preview -------------------------------------------------------------------------------------
+
+
+@pytest.mark.feature(45, 50)
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"destination_ids": ["abc"]}, "destination_ids[0]: must be an id of PostHog's, a UUID such as "),
+        ({"adopt": 5}, "adopt: must be true or false or text, not a number"),
+        ({"extra": {"job_inputs": {}}}, 'extra["job_inputs"]: is set by the argument `connection`'),
+        ({"extra": {"auto_sync_new_schemas": True}}, 'extra["auto_sync_new_schemas"]: is set by the argument `new_'),
+        ({"extra": {"created_via": "x"}}, 'extra["created_via"]: is an output: PostHog alone sets it'),
+        (
+            {"cdc": {"lag_warning_threshold_mb": 9, "lag_critical_threshold_mb": 9}},
+            "cdc.lag_warning_threshold_mb: must be less than lag_critical_threshold_mb",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_by_its_path(things: Things, more: dict[str, Any], told: str) -> None:
+    (problem,) = things("ExternalDataSource").check(source(**more)).problems
+    assert str(problem).startswith(told)
+
+
+@pytest.mark.feature(54)
+@pytest.mark.parametrize("validate", ["off", "lists", "live"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"schemas": {"orders": UNKNOWN}},
+        {"schemas": {"orders": {"sync_frequency": UNKNOWN}}},
+        {"access_method": UNKNOWN},
+        {"cdc": {"slot_name": UNKNOWN}},
+        {"destination_ids": [UNKNOWN]},
+    ],
+    ids=str,
+)
+def test_what_is_not_known_yet_is_no_mistake(things: Things, more: dict[str, Any], validate: str) -> None:
+    assert things("ExternalDataSource", validate=validate).check(source(**more)).problems == []
+    there = things("ExternalDataSource", validate=validate)
+    there.create(source())
+    assert there.check(source(**more)).problems == []
+
+
+@pytest.mark.feature(54)
+@pytest.mark.parametrize(
+    ("kind", "declared"),
+    [
+        ("SavedQuery", {"name": "v", "query": "SELECT 1 AS a", "materialized": UNKNOWN, "incremental": {"unique_key": ["a"]}}),
+        ("SavedQuery", {"name": "v", "query": "SELECT 1 AS a", "sync_frequency": UNKNOWN, "incremental": {"unique_key": ["a"]}}),
+        ("InsightVariable", {"name": "v", "type": "List", "is_multi": UNKNOWN, "default_value": ["a"]}),
+    ],
+    ids=["materialized", "sync_frequency", "is_multi"],
+)  # fmt: skip
+def test_what_decides_is_not_known_yet(things: Things, kind: str, declared: dict[str, Any]) -> None:
+    assert things(kind).check(declared).problems == []
+
+
+@pytest.mark.fault(29)
+@pytest.mark.parametrize(
+    ("attr", "ours"), [("job_inputs__host", "connection.host"), ("auto_sync_new_schemas", "new_tables")]
+)
+def test_a_refusal_names_our_argument(things: Things, posthog: PostHog, attr: str, ours: str) -> None:
+    thing = things("ExternalDataSource")
+    thing.create(source())
+    said = {"type": "validation_error", "code": "invalid_input", "detail": "No.", "attr": attr}
+    rule = {
+        "match": {"method": "PATCH", "path": "external_data_sources/*"},
+        "do": "status",
+        "status": 400,
+        "json": said,
+    }
+    posthog.control("PUT", "faults", [rule])
+    with pytest.raises(errors.Invalid, match=rf"`{ours}`: No\."):
+        thing.update(source(description="x"))
+
+
+@pytest.mark.fault(13)
+def test_a_preview_waits_for_no_rate_limit(things: Things, posthog: PostHog) -> None:
+    busy = {"do": "status", "status": 429, "headers": {"Retry-After": "1800"}}
+    posthog.control("PUT", "faults", [{"match": {"method": "GET"}, "times": 0, **busy}])
+    (message,) = things("ExternalDataSource", validate="lists").check(source()).messages
+    assert "could not be asked what is there already" in message.text

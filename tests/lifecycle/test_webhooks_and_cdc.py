@@ -174,3 +174,35 @@ class TestBoth:
             thing.update(source(**CDC))
         assert "CDC prerequisites not met. PostgreSQL 13 or later is required for CDC." in str(caught.value)
         assert "wal_level must be set to 'logical' (currently 'replica')" in str(caught.value)
+
+
+@pytest.mark.feature(14)
+@pytest.mark.usefixtures("vendors")
+class TestMistakes:
+    def test_an_input_that_posthog_does_not_know_can_be_corrected(self, things: Things, posthog: PostHog) -> None:
+        thing = things("ExternalDataSource")
+        assert thing.create(stripe(webhook_inputs={"nope": "x"})).problem is not None
+        right = stripe(webhook_inputs={"signing_secret": "whsec_one"})
+        thing.update(right)
+        assert posthog.call("GET", f"external_data_sources/{thing.id}/webhook_info/")["exists"] is True
+        assert not thing.outputs.get("unfinished")
+        thing.assert_settled(right)
+
+    def test_a_webhook_that_an_update_makes_says_what_it_still_needs(self, things: Things, posthog: PostHog) -> None:
+        vendors = posthog.control("GET", "vendors")
+        posthog.control("PUT", "vendors", [{**vendor, "webhook": {"returns_secrets": False}} for vendor in vendors])
+        first, later = things("ExternalDataSource"), things("ExternalDataSource")
+        told = [message.text.partition(": ")[2] for message in first.create(stripe(webhook_inputs={})).messages]
+        first.delete()
+        later.create(stripe())
+        assert [m.text.partition(": ")[2] for m in later.update(stripe(webhook_inputs={})).messages] == told
+
+    def test_the_inputs_stay_as_long_as_a_table_needs_them(self, things: Things) -> None:
+        webhook = {"schemas": {"Charge": {"sync_type": "webhook"}}}
+        thing = things("ExternalDataSource")
+        thing.create(stripe(webhook_inputs={"signing_secret": "whsec_one"}, **webhook))
+        (problem,) = thing.check(stripe(**webhook)).problems
+        assert str(problem).startswith(
+            'webhook_inputs: cannot be removed while `schemas["Charge"]` has `sync_type` web'
+        )
+        assert thing.check(stripe(schemas={"Charge": {"sync_type": "full_refresh"}})).problems == []

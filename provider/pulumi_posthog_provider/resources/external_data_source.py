@@ -8,9 +8,8 @@ the start: such a replacement is refused unless `allow_replace` is set.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
-from typing import Any, Literal, cast
+from collections.abc import Iterable
+from typing import Any, ClassVar, Literal, cast
 
 from .. import errors
 from ..declare import (
@@ -27,11 +26,12 @@ from ..declare import (
     argument,
     has_unknown,
     mapping,
+    not_an_id,
     reported,
     sequence,
 )
 from ..secrecy import secret_texts
-from ..source_checks import explain, questions
+from ..source_checks import explain, prefix_problems, questions
 from ..source_connection import (
     completed_connection,
     connection_problems,
@@ -55,6 +55,7 @@ from ..source_steps import (
     turns_cdc_off,
     wait,
     webhook_notices,
+    webhook_tables,
 )
 from ..tables import (
     TAKEN_ON_CREATE,
@@ -66,12 +67,14 @@ from ..tables import (
     rows,
     same_set,
     sent_settings,
+    starts_a_sync,
     table_output,
     table_problems,
+    triggered_tables,
     unknown_settings,
+    without_cdc,
 )
-
-_PREFIX = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+from ..texts import redact
 
 
 class Cdc(Arguments):
@@ -165,8 +168,8 @@ class Inputs(ResourceArguments):
     )
     wait_for_first_sync: int | None = argument(
         None,
-        doc="How many seconds a new source waits at most for its enabled tables to be synced once; not at all if left "
-        "out. The source is kept when the time is over or a sync fails; a warning says which.",
+        doc="How many seconds a new source, or one with new tables, waits at most for its enabled tables to be synced "
+        "once; not at all if left out. The source is kept when the time is over or a sync fails; a warning says which.",
         ge=1,
         le=86_400,
         local=True,
@@ -226,6 +229,11 @@ class ExternalDataSource(Declaration):
     unlisted = ("schemas",)
     aside = ("destination_ids", "webhook_inputs", "webhook_info", "cdc", "cdc_status")
     stateful = ("adopt", "allow_replace", "triggers")
+    otherwise: ClassVar = {
+        "job_inputs": "connection",
+        "payload": "connection",
+        "auto_sync_new_schemas": "new_tables",
+    }
 
     # ---- pure hooks ----
 
@@ -240,7 +248,7 @@ class ExternalDataSource(Declaration):
     def problems(self, values: Values) -> Iterable[Problem]:
         direct = values.get("access_method") == "direct"
         yield from connection_problems(values)
-        yield from _prefix_problems(values.get("prefix"), direct)
+        yield from prefix_problems(values.get("prefix"), direct)
         yield from table_problems(values.get("schemas"), direct)
         new_tables = values.get("new_tables", "ignore")
         if direct and new_tables == "sync":
@@ -255,6 +263,12 @@ class ExternalDataSource(Declaration):
         ]
         if cdc_tables and values.get("cdc") is None:
             yield Problem(f'schemas["{cdc_tables[0]}"].sync_type', "is cdc, so the argument `cdc` is needed too")
+        cdc = mapping(values.get("cdc"))
+        warning, critical = cdc.get("lag_warning_threshold_mb"), cdc.get("lag_critical_threshold_mb")
+        if isinstance(warning, int) and isinstance(critical, int) and warning >= critical:
+            yield Problem("cdc.lag_warning_threshold_mb", "must be less than lag_critical_threshold_mb")
+        for index, id in enumerate(sequence(values.get("destination_ids"))):
+            yield from not_an_id(f"destination_ids[{index}]", id)
 
     def normalise(self, values: Values) -> Values:
         result = {name: value for name, value in values.items() if value is not None}
@@ -262,8 +276,8 @@ class ExternalDataSource(Declaration):
         for name in ("description", "prefix") if direct else ("description",):
             if isinstance(result.get(name), str):
                 result[name] = result[name].strip()
-        for name in ("description", "prefix"):
-            if result.get(name) == "":
+        for name in ("description", "prefix", "auto_sync_schema_patterns"):
+            if result.get(name) in ("", []):
                 del result[name]
         result["connection"] = completed_connection(values)
         if isinstance(result.get("schemas"), dict):
@@ -276,6 +290,13 @@ class ExternalDataSource(Declaration):
         return result
 
     def forbidden_change(self, olds: Values, news: Values) -> Iterable[Problem]:
+        if olds.get("webhook_inputs") is not None and news.get("webhook_inputs") is None:
+            for name in sorted(webhook_tables(news)):
+                yield Problem(
+                    "webhook_inputs",
+                    f'cannot be removed while `schemas["{name}"]` has `sync_type` webhook; give that table another '
+                    "one, or `should_sync=False`",
+                )
         for name in self._replacing(olds, news) if news.get("allow_replace") is not True else ():
             yield Problem(
                 name,
@@ -293,10 +314,20 @@ class ExternalDataSource(Declaration):
             )
             return
         before, after = mapping(olds.get("schemas")), mapping(news.get("schemas"))
-        dropped = [name for name, settings in changed_tables(before, after).items() if name not in after and settings]
-        if dropped and not has_unknown(news.get("schemas")):
+        changed = {} if has_unknown(news.get("schemas")) else changed_tables(before, after)
+        dropped = [name for name, settings in changed.items() if name not in after and settings]
+        if dropped:
             yield Message("info", f"{shortened(dropped)} will not be synced any more; what was synced stays.")
-        if news.get("cdc") is not None and turns_cdc_off(mapping(olds.get("cdc")), news["cdc"]):
+        anew = [] if has_unknown(news.get("schemas")) else resynced_tables(before, after)
+        if anew:
+            yield Message(
+                "warning", f"the data of {shortened(anew)} will be dropped and synced anew: `triggers` changed."
+            )
+        if (
+            news.get("cdc") is not None
+            and not has_unknown(news["cdc"])
+            and turns_cdc_off(mapping(olds.get("cdc")), news["cdc"])
+        ):
             yield Message(
                 "warning", "change data capture is turned off and on again, with another slot or publication."
             )
@@ -319,7 +350,7 @@ class ExternalDataSource(Declaration):
             return same_texts(one, other)
         if field == "schemas":
             one, other = mapping(one), mapping(other)
-            return changed_tables(one, other) == {} and resynced_tables(one, other) == []
+            return changed_tables(one, other) == {} and triggered_tables(one, other) == []
         if field == "prefix":
             return bool((one or "") == (other or ""))
         if field == "access_method":
@@ -375,6 +406,9 @@ class ExternalDataSource(Declaration):
         result = super().outputs_of(live, olds)
         known = mapping(olds.get("tables"))
         tables = {name: table_output(row, mapping(known.get(name))) for name, row in rows(live).items()}
+        for told in (result, *tables.values()):  # databases and vendors repeat what they were sent
+            if isinstance(told.get("latest_error"), str):
+                told["latest_error"] = redact(told["latest_error"], self.secrets(olds))
         return {**result, "tables": tables or known}
 
     def notices(self, live: Values, values: Values) -> Iterable[Message]:
@@ -466,21 +500,12 @@ class ExternalDataSource(Declaration):
         if "cdc" in changed:
             live = set_cdc(api, live, mapping(olds.get("cdc")), news.get("cdc"))
             if turns_cdc_off(mapping(olds.get("cdc")), news.get("cdc")):
-                before = {name: table for name, table in before.items() if table.get("sync_type") != "cdc"}
+                before = {name: without_cdc(table) for name, table in before.items()}
         if "schemas" in changed or before != mapping(olds.get("schemas")):
             live = change_tables(api, live, mapping(olds.get("tables")), before, wanted)
         live = set_aside(api, live, olds, news, changed)
         if "triggers" in changed:
             api.call("POST", id, "reload")
+        if news.get("wait_for_first_sync") and "schemas" in changed and starts_a_sync(before, wanted):
+            live = wait(api, {**live, **api.get(id)}, int(news["wait_for_first_sync"]))
         return live
-
-
-def _prefix_problems(prefix: Any, direct: bool) -> Iterator[Problem]:
-    if direct:
-        if not (prefix is UNKNOWN or (prefix or "").strip()):
-            yield Problem("prefix", "is required for a direct source: it is the name that PostHog shows")
-    elif isinstance(prefix, str) and prefix:
-        if not _PREFIX.match(prefix):
-            yield Problem("prefix", "may hold letters, digits and '_' only, and must not begin with a digit")
-        elif not prefix.strip("_"):
-            yield Problem("prefix", "must not consist of '_' only")

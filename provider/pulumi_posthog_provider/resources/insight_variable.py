@@ -25,6 +25,7 @@ from ..declare import (
     reported,
 )
 from ..names import code_name
+from ..sql import same_sql
 
 
 class Inputs(ResourceArguments):
@@ -98,7 +99,7 @@ class InsightVariable(Declaration):
             if default is not None and default is not UNKNOWN and not isinstance(default, list):
                 yield Problem("default_value", "must be a list, because `is_multi` is true")
             yield from _wrong_items("default_value", default)
-        elif isinstance(default, list | dict):
+        elif isinstance(default, list | dict) and values.get("is_multi") is not UNKNOWN:
             yield Problem("default_value", "must be one value, because `is_multi` is not true")
 
     def normalise(self, values: Values) -> Values:
@@ -139,6 +140,8 @@ class InsightVariable(Declaration):
     def same(self, field: str, one: Any, other: Any) -> bool:
         if isinstance(one, bool) is not isinstance(other, bool):
             return False  # Python takes 1 for True, PostHog does not
+        if field == "values_query" and isinstance(one, str) and isinstance(other, str):
+            return same_sql(one, other)
         return super().same(field, one, other)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from .. import errors
 from ..declare import (
@@ -24,6 +24,7 @@ from ..declare import (
     Values,
     argument,
     mapping,
+    not_an_id,
     reported,
     sequence,
 )
@@ -103,9 +104,6 @@ class Outputs(Reported):
 _LOOKED_AT = 100
 """How many views are read, at most, to find those that read another one."""
 
-_OTHERWISE = {"folder_id": "the argument `folder`", "edited_history_id": "this package itself"}
-"""Fields of PostHog's body that are no arguments, and yet not to be given in `extra`."""
-
 _LATER = ("materialized", "soft_update", "folder")
 """Arguments that are no fields of PostHog's body."""
 
@@ -121,6 +119,8 @@ class SavedQuery(Declaration):
     outputs = Outputs
     looks_before_create = True
     clash_texts = ("already exists", _OVERTAKEN)
+    goes_with: ClassVar = {"sync_frequency": "materialized"}
+    otherwise: ClassVar = {"folder_id": "folder", "edited_history_id": ""}
     unlisted = ("query", "incremental", "latest_history_id")
 
     def problems(self, values: Values) -> Iterable[Problem]:
@@ -131,13 +131,12 @@ class SavedQuery(Declaration):
             yield Problem("name", "is that of a table of PostHog's own")
         if query is not UNKNOWN and not query.strip():
             yield Problem("query", "must not be empty")
-        for field, argument_name in _OTHERWISE.items():
-            if field in mapping(values.get("extra")):
-                yield Problem(f'extra["{field}"]', f"is set by {argument_name}")
+        yield from not_an_id("dag_id", values.get("dag_id"))
         frequency = values.get("sync_frequency")
         if values.get("materialized") is False and frequency not in (None, NEVER, UNKNOWN):
             yield Problem("materialized", "cannot be false, because sync_frequency makes the view materialised")
-        if isinstance(values.get("incremental"), dict) and not _is_materialized(values):
+        undecided = UNKNOWN in (values.get("materialized"), frequency)
+        if isinstance(values.get("incremental"), dict) and not _is_materialized(values) and not undecided:
             yield Problem("incremental", "is only for a materialised view; set `materialized` or `sync_frequency`")
 
     def slow_problems(self, values: Values, olds: Values) -> Iterable[Problem]:
@@ -226,15 +225,20 @@ class SavedQuery(Declaration):
         return self._materialized(api, live if "query" in live else api.get(str(live["id"])), values)
 
     def update(self, api: Api, id: str, olds: Values, news: Values, changed: Values) -> Values:
-        if "materialized" in changed and not _is_materialized(news):
-            api.call("POST", id, "revert_materialization")
+        turned_off = "materialized" in changed and not _is_materialized(news)
+        if turned_off and not self.body(changed):
+            return self._without_rows(api, id)
         try:
             live = super().update(api, id, olds, news, changed)
         except errors.Invalid as error:
             if _OVERTAKEN not in error.message:
                 raise
             raise _changed(api, id) from None
-        return self._materialized(api, live, news)
+        return self._without_rows(api, id) if turned_off else self._materialized(api, live, news)
+
+    def _without_rows(self, api: Api, id: str) -> Values:
+        api.call("POST", id, "revert_materialization")
+        return api.get(id)
 
     def _materialized(self, api: Api, live: Values, values: Values) -> Values:
         """Brings rows and frequency to what is asked. The newest PostHog did it already, older ones need this."""
