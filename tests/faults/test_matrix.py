@@ -284,45 +284,51 @@ class There:
     """The process that Pulumi's engine starts, called as the engine calls it."""
 
     def __init__(self, process: Callable[[float], Host], kind: str) -> None:
-        self.host, self.kind, self.id = process(PATIENT), kind, ""
-        self.process = process
+        self.kind, self.id = kind, ""
+        self.process, self.seconds = process, PATIENT
         self.inputs: Values = {}
         self.outputs: Values = {}
 
     def allow(self, seconds: float) -> None:
-        self.host = self.process(seconds)
+        self.seconds = seconds
+
+    @property
+    def host(self) -> Host:
+        return self.process(self.seconds)
 
     @property
     def unfinished(self) -> bool:
         return bool(self.outputs.get(UNFINISHED))
 
     def run(self, verb: str, declared: Values) -> str:
-        said = len(self.host.log)
+        # What is deleted was no resource of the same command before: that is another process.
+        host = self.process(self.seconds + 1) if verb == "delete" else self.host
+        said = len(host.log)
         try:
-            self._run(verb, declared)
+            self._run(verb, declared, host)
         except grpc.RpcError as error:
             told = str(error.details())  # type: ignore[attr-defined]
             assert told.startswith("pulumi_posthog."), told
             raise Refused(told.strip()) from None
-        return "\n".join(self.host.log[said:])
+        return "\n".join(host.log[said:])
 
-    def _run(self, verb: str, declared: Values) -> None:
+    def _run(self, verb: str, declared: Values, host: Host) -> None:
         if verb in ("create", "update"):
-            checked = self.host.check(self.kind, declared, self.inputs)
+            checked = host.check(self.kind, declared, self.inputs)
             assert checked.failures == []
             if verb == "create":
-                self.id, self.outputs = self.host.create(self.kind, checked.inputs)
+                self.id, self.outputs = host.create(self.kind, checked.inputs)
             else:
-                self.outputs = self.host.update(self.kind, self.id, self.outputs, checked.inputs)
+                self.outputs = host.update(self.kind, self.id, self.outputs, checked.inputs)
             self.inputs = checked.inputs
         elif verb == "read":
-            id, self.inputs, self.outputs = self.host.read(self.kind, self.id, self.outputs)
+            id, self.inputs, self.outputs = host.read(self.kind, self.id, self.outputs)
             assert id == self.id, "a fault was taken for a deletion"
         else:
-            self.host.delete(self.kind, self.id, self.outputs)
+            host.delete(self.kind, self.id, self.outputs)
 
     def settled(self, declared: Values) -> bool:
-        self._run("read", {})
+        self._run("read", {}, self.host)
         checked = self.host.check(self.kind, declared, self.inputs)
         return self.host.diff(self.kind, self.id, self.outputs, checked.inputs).changes == "DIFF_NONE"
 

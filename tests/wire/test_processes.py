@@ -101,7 +101,7 @@ def test_neither_a_home_nor_a_disk_is_needed(hosts: Hosts, posthog: PostHog) -> 
         assert host.diff(sample.kind, id, outputs, changed).changes != "DIFF_NONE"
         outputs = host.update(sample.kind, id, outputs, changed)
         assert host.read(sample.kind, id, outputs)[0] == id
-        host.delete(sample.kind, id, outputs)
+        hosts.start(_config(posthog), through=full).delete(sample.kind, id, outputs)
         assert posthog.objects(COLLECTIONS[sample.kind]) == []
 
 
