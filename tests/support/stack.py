@@ -29,14 +29,15 @@ class Stack:
     Args:
         folder: The project's folder.
         engine: The folder of the `pulumi` command.
+        environ: Added to the environment.
         through: A command that runs `pulumi`, with its arguments.
     """
 
     folder: Path
     engine: Path
     name: str = "dev"
-    through: tuple[str, ...] = ()
     environ: dict[str, str] = field(default_factory=dict)
+    through: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.environ = environment(self.folder / ".state", self.engine) | self.environ
