@@ -5,9 +5,9 @@ from __future__ import annotations
 from . import errors
 from .collection import Collection
 from .declare import Declaration, Message, Problem, Values, has_unknown
-from .holding import changed_values, live_inputs
+from .holding import changed_values, live_inputs, refuse_unknown_fields
 from .session import Session
-from .twins import already_exists, own_orphan, refuse_unknown_fields, twin_among
+from .twins import already_exists, own_orphan, twin_among
 
 Foreseen = tuple[list[Problem], list[Message]]
 

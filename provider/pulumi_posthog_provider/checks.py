@@ -125,13 +125,11 @@ def _plain(annotation: Any) -> Any:
 def _choices(model: type[BaseModel], loc: Path) -> tuple[Any, ...]:
     """The types that a field may have, if they are several."""
     owner = _annotation_at(model, loc[:-1])
-    field = (
-        owner.model_fields.get(str(loc[-1]))
-        if loc and isinstance(owner, type) and issubclass(owner, BaseModel)
-        else None
-    )
-    annotation = field.annotation if field else None
-    return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else ()
+    if not (loc and isinstance(owner, type) and issubclass(owner, BaseModel)):
+        return ()
+    field = owner.model_fields.get(str(loc[-1]))
+    is_union = field is not None and get_origin(field.annotation) in (Union, types.UnionType)
+    return get_args(field.annotation) if field and is_union else ()
 
 
 def _annotation_at(model: type[BaseModel], loc: Path) -> Any:

@@ -6,11 +6,11 @@ from . import errors
 from .adoption import adopted
 from .collection import Collection
 from .declare import Declaration, Message, Values
-from .holding import about, kept_differently, labelled, redacted
+from .holding import about, kept_differently, labelled, redacted, refuse_unknown_fields
 from .posting import DELAY, INTERRUPTED, Posting
 from .results import Made
 from .session import Session
-from .twins import own_orphan, refuse_unknown_fields
+from .twins import own_orphan
 
 UNFINISHED = "unfinished"
 """Output of an object whose creation could not be completed; the next update completes it."""

@@ -196,7 +196,7 @@ class Question:
     rare: bool = False
 
 
-def not_an_id(path: str, value: object) -> Iterator[Problem]:
+def id_problems(path: str, value: object) -> Iterator[Problem]:
     """What is wrong with an id of PostHog's, if anything."""
     if isinstance(value, str) and not is_id(value):
         yield Problem(path, "must be an id of PostHog's, a UUID such as 0199a1b2-0000-7000-8000-000000000000")

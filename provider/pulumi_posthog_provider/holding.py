@@ -61,6 +61,23 @@ def differing(declaration: Declaration, live: Values, inputs: Values, known: Val
     ]
 
 
+def is_alike(declaration: Declaration, live: Values, inputs: Values) -> bool:
+    """Whether an object is in every field what a create of these inputs leaves, with its later steps or without."""
+    whole, begun = (differing(declaration, live, values) for values in (inputs, declaration.first_step(inputs)))
+    return not set(whole) & set(begun)
+
+
+def refuse_unknown_fields(declaration: Declaration, live: Values, inputs: Values) -> None:
+    """PostHog drops fields that it does not know in silence (contract 1.6).
+
+    Raises:
+        Invalid: It does not know all that is asked of this object.
+    """
+    unknown = declaration.unknown_to(live, asked_for(declaration, inputs))
+    if unknown:
+        raise errors.unknown_field(unknown)
+
+
 def kept_differently(
     declaration: Declaration, live: Values, inputs: Values, known: Values, label: str
 ) -> list[Message]:
@@ -102,7 +119,8 @@ def about(
         outcome = "could not be" if deed == "read" else "may have been" if may_be_done else "was not"
         error.about(redacted(f"{label} {outcome} {deed}", values, declaration, session))
         for theirs, ours in declaration.otherwise.items():
-            error.message = re.sub(rf"`{theirs}\b", f"`{ours}", error.message) if ours else error.message
+            if ours:
+                error.message = re.sub(rf"`{theirs}\b", f"`{ours}", error.message)
         error.message = redacted(error.message, values, declaration, session)
         error.hint = redacted(error.hint, values, declaration, session)
         raise

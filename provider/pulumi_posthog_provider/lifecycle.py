@@ -15,7 +15,7 @@ from .adoption import Foreseen, clash_of_change, foreseen
 from .checks import validated
 from .collection import Collection
 from .creation import UNFINISHED, create
-from .declare import Declaration, Message, Problem, Values, default_of, has_unknown, mapping, not_an_id, traits
+from .declare import Declaration, Message, Problem, Values, default_of, has_unknown, id_problems, mapping, traits
 from .holding import (
     RECORDED,
     about,
@@ -28,11 +28,11 @@ from .holding import (
     labelled,
     live_inputs,
     redacted,
+    refuse_unknown_fields,
     sendable,
 )
 from .results import Change, Checked, Difference, Live, Made
 from .session import Session
-from .twins import refuse_unknown_fields
 
 __all__ = [
     "RECORDED",
@@ -121,13 +121,14 @@ def _asked(declaration: Declaration, session: Session, olds: Values, inputs: Val
 
 
 def _common_problems(declaration: Declaration, given: Values) -> Iterable[Problem]:
-    yield from not_an_id("adopt", given.get("adopt"))
+    yield from id_problems("adopt", given.get("adopt"))
     for name in mapping(given.get("extra")):
         if name in declaration.inputs.model_fields or name in added(declaration):
             yield Problem(f'extra["{name}"]', "is an argument of its own")
         elif name in declaration.otherwise:
             argument = declaration.otherwise[name]
-            yield Problem(f'extra["{name}"]', f"is set by {f'the argument `{argument}`' if argument else 'itself'}")
+            by = f"the argument `{argument}`" if argument else "this package itself"
+            yield Problem(f'extra["{name}"]', f"is set by {by}")
         elif name in declaration.outputs.model_fields:
             yield Problem(f'extra["{name}"]', "is an output: PostHog alone sets it")
 
@@ -231,33 +232,34 @@ def _patched(declaration: Declaration, api: Collection, id: str, olds: Values, n
     except errors.PostHogError as error:
         if not error.outcome_unknown:
             raise
-    # The answer was lost: look before doing it again, or our own change would pass for somebody else's.
-    live = declaration.fetch(api, id, news)
-    if _is_shown(declaration, changed) and all(
-        holds(declaration, live, news, name, value) for name, value in changed.items()
-    ):
-        return live
-    _refuse_others_change(declaration, live, olds, news, changed)
+    if not declaration.updates_in_steps:
+        # The answer was lost: look before doing it again, or our own change would pass for somebody else's.
+        live = declaration.fetch(api, id, news)
+        if _is_done(declaration, live, olds, news, changed):
+            return live
     return declaration.update(api, id, olds, news, changed)
 
 
-def _refuse_others_change(declaration: Declaration, live: Values, olds: Values, news: Values, changed: Values) -> None:
-    """A change that is half done is as it was or as it shall be, field by field; anything else is somebody else's."""
-    fields = declaration.inputs.model_fields
-    for name, value in () if declaration.updates_in_steps else changed.items():
-        before = olds.get(name, default_of(fields[name]))
-        if not holds(declaration, live, news, name, value) and not holds(declaration, live, olds, name, before):
+def _is_done(declaration: Declaration, live: Values, olds: Values, news: Values, changed: Values) -> bool:
+    """Whether the object shows that all of a change was carried out; of what PostHog never gives back it shows nothing.
+
+    Raises:
+        Changed: A field is neither as it was nor as it shall be, so somebody else was at it.
+    """
+    done = True
+    for name, value in changed.items():
+        info = declaration.inputs.model_fields[name]
+        if holds(declaration, live, news, name, value):
+            done = done and not traits(info).write_only
+        elif holds(declaration, live, olds, name, olds.get(name, default_of(info))):
+            done = False
+        else:
             raise errors.Changed(
                 f"`{name}` was changed in PostHog at the same moment",
                 hint="Run `pulumi refresh` to see that change, then `pulumi up` to replace it by yours.",
                 field=name,
             )
-
-
-def _is_shown(declaration: Declaration, changed: Values) -> bool:
-    """Whether the object shows that all of this was carried out, and not only a part that can be seen."""
-    fields = declaration.inputs.model_fields
-    return not declaration.updates_in_steps and not any(traits(fields[name]).write_only for name in changed)
+    return done
 
 
 # ---- delete -----------------------------------------------------------------------------------------------------

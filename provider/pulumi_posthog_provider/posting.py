@@ -12,9 +12,9 @@ from typing import cast
 from . import errors
 from .collection import Collection
 from .declare import Declaration, Reply, Values
-from .holding import sendable
+from .holding import is_alike, sendable
 from .session import Session
-from .twins import is_alike, own_orphan, twin_among
+from .twins import own_orphan, twin_among
 
 INTERRUPTED = "made by an `up` that was interrupted, or for a resource that had another name then"
 LOST = "made a moment ago, only the answer was lost"

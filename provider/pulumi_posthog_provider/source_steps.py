@@ -73,6 +73,17 @@ def change_tables(api: Api, live: Values, known: Values, before: Values, wanted:
     return live
 
 
+def table_effects(before: Values, after: Values) -> Iterator[Message]:
+    """What users should know before the tables of a source are changed."""
+    changed = changed_tables(before, after)
+    dropped = [name for name, settings in changed.items() if name not in after and settings]
+    if dropped:
+        yield Message("info", f"{shortened(dropped)} will not be synced any more; what was synced stays.")
+    anew = resynced_tables(before, after)
+    if anew:
+        yield Message("warning", f"the data of {shortened(anew)} will be dropped and synced anew: `triggers` changed.")
+
+
 def _discovered(api: Api, live: Values) -> Values:
     id = str(live["id"])
     api.call("POST", id, "refresh_schemas")
@@ -125,6 +136,7 @@ def set_aside(api: Api, live: Values, olds: Values, news: Values, changed: Value
 
 
 def webhook_tables(values: Values) -> set[str]:
+    """The tables that are synced by the webhook."""
     tables = {name: mapping(table) for name, table in mapping(values.get("schemas")).items()}
     return {
         name for name, table in tables.items() if table.get("sync_type") == "webhook" and table.get("should_sync", True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from . import errors
 from .collection import Collection
 from .declare import Declaration, Values, mapping
-from .holding import asked_for, differing
+from .holding import is_alike, refuse_unknown_fields
 from .session import Session
 
 
@@ -41,23 +41,6 @@ def own_orphan(declaration: Declaration, session: Session, api: Collection, inpu
             f"without it nobody can tell. {clash.hint}"
         )
     raise clash
-
-
-def is_alike(declaration: Declaration, live: Values, inputs: Values) -> bool:
-    """Whether an object is in every field what a create of these inputs leaves, with its later steps or without."""
-    whole, begun = (differing(declaration, live, values) for values in (inputs, declaration.first_step(inputs)))
-    return not set(whole) & set(begun)
-
-
-def refuse_unknown_fields(declaration: Declaration, live: Values, inputs: Values) -> None:
-    """PostHog drops fields that it does not know in silence (contract 1.6).
-
-    Raises:
-        Invalid: It does not know all that is asked of this object.
-    """
-    unknown = declaration.unknown_to(live, asked_for(declaration, inputs))
-    if unknown:
-        raise errors.unknown_field(unknown)
 
 
 def twin_among(declaration: Declaration, objects: Iterable[Values], inputs: Values) -> Values | None:

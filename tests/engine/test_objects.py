@@ -273,3 +273,10 @@ def test_what_a_refresh_of_the_same_command_has_seen_is_deleted_all_the_same(
     stack.program("import pulumi")
     (stack.up if command == "up" else stack.destroy)("--refresh")
     assert posthog.objects("insight_variables") == []
+
+
+def test_a_destroy_that_runs_the_program_deletes(stacks: Stacks, posthog: PostHog) -> None:
+    stack = stacks('from pulumi_posthog import InsightVariable\nInsightVariable("it", name="It", type="Number")')
+    stack.up()
+    stack.destroy("--run-program")
+    assert posthog.objects("insight_variables") == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pulumi_posthog_provider import errors
+from pulumi_posthog_provider import errors, lifecycle
 from support.posthog import KEY, PostHog
 
 from .conftest import Sample, Things
@@ -141,8 +141,10 @@ def test_with_nothing_to_adopt_by_natural_key_it_is_made(things: Things, sample:
 
 def test_an_id_that_does_not_exist_is_an_error(things: Things, sample: Sample, posthog: PostHog) -> None:
     thing = things(sample.kind, validate="lists")
-    (problem,) = thing.check({**sample.first, "adopt": "0197a0f0-0000-7000-8000-000000000000"}).problems
-    assert str(problem) == f"adopt: PostHog has no {thing.declaration.noun} with this id"
+    checked = thing.check({**sample.first, "adopt": "0197a0f0-0000-7000-8000-000000000000"})
+    assert list(map(str, checked.problems)) == [f"adopt: PostHog has no {thing.declaration.noun} with this id"]
+    with pytest.raises(errors.NotFound):
+        lifecycle.create(thing.declaration, thing.session, checked.inputs)
     (problem,) = thing.check({**sample.first, "adopt": "../users/@me"}).problems
     assert str(problem).startswith("adopt: must be an id of PostHog's, a UUID such as ")
     assert posthog.objects(things(sample.kind).declaration.collection) == []

@@ -227,3 +227,13 @@ def test_a_refused_change_leaves_the_rows_alone(things: Things, posthog: PostHog
 def test_the_id_of_a_dag_is_an_id(things: Things) -> None:
     (problem,) = things("SavedQuery").check(view(dag_id="default")).problems
     assert str(problem).startswith("dag_id: must be an id of PostHog's, a UUID such as ")
+
+
+@pytest.mark.feature(6, 50)
+@pytest.mark.parametrize(
+    ("field", "by"),
+    [("folder_id", "the argument `folder`"), ("edited_history_id", "this package itself")],
+)
+def test_what_is_set_otherwise_is_not_given_in_extra(things: Things, field: str, by: str) -> None:
+    (problem,) = things("SavedQuery").check(view(extra={field: "x"})).problems
+    assert str(problem) == f'extra["{field}"]: is set by {by}'

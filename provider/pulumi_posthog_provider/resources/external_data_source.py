@@ -25,8 +25,8 @@ from ..declare import (
     Values,
     argument,
     has_unknown,
+    id_problems,
     mapping,
-    not_an_id,
     reported,
     sequence,
 )
@@ -52,6 +52,7 @@ from ..source_steps import (
     set_tables,
     shortened,
     sync_notices,
+    table_effects,
     turns_cdc_off,
     wait,
     webhook_notices,
@@ -63,7 +64,6 @@ from ..tables import (
     changed_tables,
     completed_table,
     live_table,
-    resynced_tables,
     rows,
     same_set,
     sent_settings,
@@ -268,7 +268,7 @@ class ExternalDataSource(Declaration):
         if isinstance(warning, int) and isinstance(critical, int) and warning >= critical:
             yield Problem("cdc.lag_warning_threshold_mb", "must be less than lag_critical_threshold_mb")
         for index, id in enumerate(sequence(values.get("destination_ids"))):
-            yield from not_an_id(f"destination_ids[{index}]", id)
+            yield from id_problems(f"destination_ids[{index}]", id)
 
     def normalise(self, values: Values) -> Values:
         result = {name: value for name, value in values.items() if value is not None}
@@ -313,21 +313,10 @@ class ExternalDataSource(Declaration):
                 "far is dropped, and the new source syncs from the start. `allow_replace` allows that.",
             )
             return
-        before, after = mapping(olds.get("schemas")), mapping(news.get("schemas"))
-        changed = {} if has_unknown(news.get("schemas")) else changed_tables(before, after)
-        dropped = [name for name, settings in changed.items() if name not in after and settings]
-        if dropped:
-            yield Message("info", f"{shortened(dropped)} will not be synced any more; what was synced stays.")
-        anew = [] if has_unknown(news.get("schemas")) else resynced_tables(before, after)
-        if anew:
-            yield Message(
-                "warning", f"the data of {shortened(anew)} will be dropped and synced anew: `triggers` changed."
-            )
-        if (
-            news.get("cdc") is not None
-            and not has_unknown(news["cdc"])
-            and turns_cdc_off(mapping(olds.get("cdc")), news["cdc"])
-        ):
+        if not has_unknown(news.get("schemas")):
+            yield from table_effects(mapping(olds.get("schemas")), mapping(news.get("schemas")))
+        cdc = news.get("cdc")
+        if cdc is not None and not has_unknown(cdc) and turns_cdc_off(mapping(olds.get("cdc")), cdc):
             yield Message(
                 "warning", "change data capture is turned off and on again, with another slot or publication."
             )

@@ -23,8 +23,8 @@ from ..declare import (
     ResourceArguments,
     Values,
     argument,
+    id_problems,
     mapping,
-    not_an_id,
     reported,
     sequence,
 )
@@ -131,7 +131,7 @@ class SavedQuery(Declaration):
             yield Problem("name", "is that of a table of PostHog's own")
         if query is not UNKNOWN and not query.strip():
             yield Problem("query", "must not be empty")
-        yield from not_an_id("dag_id", values.get("dag_id"))
+        yield from id_problems("dag_id", values.get("dag_id"))
         frequency = values.get("sync_frequency")
         if values.get("materialized") is False and frequency not in (None, NEVER, UNKNOWN):
             yield Problem("materialized", "cannot be false, because sync_frequency makes the view materialised")
