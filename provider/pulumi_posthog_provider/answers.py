@@ -21,6 +21,10 @@ _WHOLE_SECONDS = re.compile(r"[0-9]{1,9}")
 _TAG = re.compile(r"<[^>]*>?")
 _SCOPE = re.compile(r"scope '([a-z_]+:[a-z]+)'")
 _NEVER_HEALS = (501, 505, 511)
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
+"""An escape for half of a pair; whether the other half is there shows when the text is encoded."""
+_LONGEST_NUMBER = 308
+"""Digits of the largest number that Pulumi carries, a float."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +99,26 @@ def judged(
 
 
 def _parsed(content: bytes) -> tuple[Any, bool]:
-    """The JSON value and True, or None and False; stricter than Python: no NaN, no infinity, no name twice."""
+    """The JSON value and True, or None and False.
+
+    Stricter than Python: UTF-8, no NaN, no infinity, no name twice, nothing that Pulumi cannot carry into the state.
+    """
     try:
-        body = json.loads(content, parse_constant=_finite, parse_float=_finite, object_pairs_hook=_object)
+        text = content.decode("utf-8-sig")
+        body = json.loads(
+            text, parse_constant=_finite, parse_float=_finite, parse_int=_whole, object_pairs_hook=_object
+        )
+        if _HALF_CHARACTER.search(text):
+            json.dumps(body, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None, False
     return body, True
+
+
+def _whole(text: str) -> int:
+    if len(text) > _LONGEST_NUMBER:
+        raise ValueError("not a number that a float can hold")
+    return int(text)
 
 
 def _finite(text: str) -> float:

@@ -66,7 +66,7 @@ class Collection:
             if not isinstance(link, str) or link in seen or len(seen) >= MAX_PAGES:
                 raise errors.UnexpectedAnswer("the pages of a list do not end")
             seen.add(link)
-            answer = self._transport.follow(link, self._deadline)
+            answer = self._transport.follow(link, self._deadline, self._secrets)
 
     def get(self, id: str) -> Object:
         """One object.

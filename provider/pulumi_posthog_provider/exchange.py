@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -28,6 +29,9 @@ CONNECT_TIMEOUT = 5.0
 CHUNK_TIMEOUT = 30.0
 GRACE = 0.25
 MAX_ANSWER = 16 * 1024 * 1024
+
+_HEADERS = "posthog_headers"
+_CHECK_PROXY = "Check HTTPS_PROXY and NO_PROXY"
 
 T = TypeVar("T")
 
@@ -73,7 +77,7 @@ class Exchange:
         self._settings = settings
         self._agent = agent
         self._key = _Key(settings)
-        self._http = client
+        self._http = client and _without_redirects(client)
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -114,8 +118,8 @@ class Exchange:
                 timeout=httpx.Timeout(step, connect=min(CONNECT_TIMEOUT, step)),
                 extensions={"trace": not_too_late},
             ) as response:
-                return Received(response.status_code, dict(response.headers.items()), _body(response, deadline))
-        except (httpx.HTTPError, httpx.InvalidURL, _TooLargeError) as error:
+                return Received(response.status_code, response.extensions[_HEADERS], _body(response, deadline))
+        except (httpx.HTTPError, _TooLargeError) as error:
             return _failure(error, self._settings.host)
         except errors.PostHogError as error:
             return error
@@ -123,7 +127,7 @@ class Exchange:
     def _client(self) -> httpx.Client:
         with self._lock:
             if self._http is None:
-                self._http = _new_client(self._settings)
+                self._http = _without_redirects(_new_client(self._settings))
             return self._http
 
 
@@ -188,6 +192,17 @@ def _new_client(settings: Settings) -> httpx.Client:
     )
 
 
+def _without_redirects(client: httpx.Client) -> httpx.Client:
+    """Keeps httpx from looking at where a redirect leads, which it does although it follows none: any text is there."""
+
+    def hide(response: httpx.Response) -> None:
+        response.extensions[_HEADERS] = dict(response.headers.items())
+        response.headers.pop("location", None)
+
+    client.event_hooks["response"].append(hide)
+    return client
+
+
 def _body(response: httpx.Response, deadline: Deadline) -> bytes:
     """The whole body, unpacked here because httpx would unpack any amount at once.
 
@@ -223,11 +238,6 @@ def _failure(error: Exception, host: str) -> Setback | errors.PostHogError:
         return _not_connected(error, host)
     if isinstance(error, httpx.ProxyError):
         return _proxy_refused(error)
-    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol) or isinstance(
-        error.__context__, httpx.InvalidURL
-    ):
-        # Not ours: httpx looks at where a redirect leads although it does not follow.
-        return errors.UnexpectedAnswer("PostHog redirects to another page, whose address makes no sense")
     if isinstance(error, httpx.PoolTimeout):
         return Setback(errors.Unreachable(f"cannot reach {host}: no connection is free"))
     if isinstance(error, _TooLargeError):
@@ -243,22 +253,39 @@ def _failure(error: Exception, host: str) -> Setback | errors.PostHogError:
 
 
 def _not_connected(error: httpx.TransportError, host: str) -> Setback | errors.PostHogError:
+    proxy = _proxy_to(host)
+    where = f"the proxy {proxy}" if proxy else host
+    hint = f"{_CHECK_PROXY}."
     why = "no connection within the time"
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
             return _no_tls(cause, host)
         if isinstance(cause, socket.gaierror):
             unresolved = errors.Unreachable(
-                f"cannot reach {host}: the host name does not resolve",
-                hint="Check `posthog:host`: https://us.posthog.com, https://eu.posthog.com or your own address.",
+                f"cannot reach {where}: the host name does not resolve",
+                hint=hint
+                if proxy
+                else "Check `posthog:host`: https://us.posthog.com, https://eu.posthog.com or your own address.",
             )
             return Setback(unresolved, tries=2)
         if isinstance(cause, OSError) and cause.strerror:
             why = clean(cause.strerror).lower()
     unreachable = errors.Unreachable(
-        f"cannot reach {host} ({why})", hint="Is `posthog:host` right, and is PostHog running there?"
+        f"cannot reach {where} ({why})",
+        hint=hint if proxy else "Is `posthog:host` right, and is PostHog running there?",
     )
     return Setback(unreachable)
+
+
+def _proxy_to(host: str) -> str:
+    """The name and port of the proxy that requests to PostHog go through, without its login; "" if none is set."""
+    target = urlsplit(host)
+    name = target.hostname or ""
+    proxies = getproxies()
+    proxy = proxies.get(target.scheme) or proxies.get("all") or ""
+    if not proxy or is_loopback(name) or proxy_bypass(name):
+        return ""
+    return clean(urlsplit(proxy if "://" in proxy else f"//{proxy}").netloc.rpartition("@")[2])
 
 
 def _no_tls(cause: ssl.SSLError, host: str) -> errors.PostHogError:
@@ -284,6 +311,6 @@ def _proxy_refused(error: httpx.ProxyError) -> Setback | errors.PostHogError:
     status = str(error)[:3]
     refused = errors.Unreachable(
         f"the proxy made no connection{f' ({status})' if status.isdecimal() else ''}",
-        hint="Check HTTPS_PROXY and NO_PROXY, and the login to the proxy.",
+        hint=f"{_CHECK_PROXY}, and the login to the proxy.",
     )
     return refused if status.startswith("4") else Setback(refused)

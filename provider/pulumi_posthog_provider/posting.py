@@ -11,7 +11,7 @@ from typing import cast
 
 from . import errors
 from .collection import Collection
-from .declare import Declaration, Reply, Values
+from .declare import Declaration, Reply, Values, mapping
 from .holding import is_alike, sendable
 from .session import Session
 from .twins import own_orphan, twin_among
@@ -70,9 +70,14 @@ class Posting:
         raise AssertionError("unreachable")
 
     def _created(self, body: Values) -> Reply:
-        if self._declaration.slow_create:
-            return self._api.create(body, self._session.settings.source_timeout)
-        return self._api.create(body)
+        slow = self._declaration.slow_create
+        answer = self._api.create(body, self._session.settings.source_timeout) if slow else self._api.create(body)
+        live = mapping(answer.body)
+        if not self._declaration.answers_with_id and any(live.get(name) is None for name in self._declaration.key):
+            error = errors.UnexpectedAnswer("the answer to the create is not the object that was to be made")
+            error.outcome_unknown = True
+            raise error
+        return answer
 
     def _while_at_work(self, elapsed: float) -> Iterator[float]:
         """The pauses between looks for as long as PostHog may still work on what was sent so many seconds ago."""

@@ -154,8 +154,13 @@ class Transport:
         self._root = _SUCCESSOR_ROOT
         return answer
 
-    def follow(self, link: str, deadline: Deadline) -> Answer:
+    def follow(self, link: str, deadline: Deadline, secrets: tuple[str, ...] = ()) -> Answer:
         """Fetches the next page of a list: only path and query of the link are used, on the configured host.
+
+        Args:
+            link: What the page before gave as the next one.
+            deadline: The budget of the operation this call is part of.
+            secrets: As in `request`.
 
         Raises:
             UnexpectedAnswer: The link points elsewhere; a short list must not pass for a complete one.
@@ -173,7 +178,7 @@ class Transport:
         if not _API_PATH.fullmatch(path) or not parts.query.isprintable() or len(link) > MAX_LINK:
             raise errors.UnexpectedAnswer("the link to the next page of a list does not point to the API")
         url = f"{self.settings.host}{path}{f'?{parts.query}' if parts.query else ''}"
-        return self._tried(Call("GET", url, None, repeatable=True), deadline)
+        return self._tried(Call("GET", url, None, repeatable=True, secrets=secrets), deadline)
 
     def _url(self, segments: tuple[str, ...], query: Mapping[str, str] | None) -> str:
         if not all(_SEGMENT.fullmatch(segment) for segment in segments):

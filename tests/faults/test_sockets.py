@@ -336,6 +336,20 @@ def test_20_a_redirect_does_not_get_the_key(status: int, serve: Serve, connect: 
     assert (server.connections, elsewhere.connections) == (1, 0)
 
 
+@pytest.mark.fault(20)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    "location", ["https://xn--a.com/", "http://[::1", "https://x:99999999/", "http://xn--\xe9.com/"]
+)
+def test_20_a_redirect_to_no_address_at_all(location: str, method: str, serve: Serve, connect: Connect) -> None:
+    server = serve(says(f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode("latin-1")))
+    error = failure(connect(server.url), method)
+    assert isinstance(error, errors.UnexpectedAnswer)
+    assert "PostHog redirects to " in str(error)
+    assert not error.outcome_unknown
+    assert server.connections == 1
+
+
 def listed(transport: Transport) -> list[dict[str, Any]]:
     return list(Collection(transport, "1", "things", transport.deadline(20)).list())
 
@@ -477,6 +491,34 @@ def test_a_proxy_that_wants_a_login_is_told_as_such(
     assert "the proxy made no connection (407). Check HTTPS_PROXY" in str(error)
     assert not error.outcome_unknown
     assert proxy.connections == 1
+
+
+@pytest.mark.fault(1, 2)
+@pytest.mark.parametrize(
+    ("proxy", "why"),
+    [
+        ("127.0.0.1:{closed}", "connection refused"),
+        ("proxy.invalid:3128", "the host name does not resolve"),
+    ],
+)
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+def test_a_proxy_that_is_not_there_is_told_as_such(
+    proxy: str, why: str, name: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = proxy.format(closed=closed_port())
+    monkeypatch.setenv(name, f"http://someone:{SENTINEL}@{where}")
+    error = failure(connect("https://posthog.test"), "POST")
+    assert f"cannot reach the proxy {where}" in str(error)
+    assert why in str(error)
+    assert error.hint == "Check HTTPS_PROXY and NO_PROXY."
+    assert "posthog:host" not in str(error)
+
+
+@pytest.mark.fault(1)
+def test_where_no_proxy_is_to_be_used_none_is_told(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{closed_port()}")
+    monkeypatch.setenv("NO_PROXY", "posthog.invalid")
+    assert "cannot reach https://posthog.invalid: " in str(failure(connect("https://posthog.invalid")))
 
 
 def test_a_cookie_is_not_sent_back(serve: Serve, connect: Connect) -> None:

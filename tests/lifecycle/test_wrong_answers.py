@@ -16,7 +16,7 @@ from pulumi_posthog_provider.settings import Settings
 from pulumi_posthog_provider.transport import Transport
 from support.posthog import KEY, PostHog
 
-from .conftest import Sample, Thing, Things
+from .conftest import SAMPLES, Sample, Thing, Things
 
 WRONG: list[Any] = [None, True, 3, 2.5, "", "text", [], ["x"], [None], {}, {"x": 1}, [{"name": None}], [{"id": 1}]]
 
@@ -77,3 +77,22 @@ def test_what_is_not_this_object_is_never_read_into_state(things: Things, sample
     thing = things(sample.kind)
     thing.create(sample.first)
     assert isinstance(_read(thing, body), UnexpectedAnswer)
+
+
+@pytest.mark.fault(19)
+@pytest.mark.parametrize("kind", ["InsightVariable", "SavedQuery"])
+@pytest.mark.parametrize("whose", ["nobody's", "another's"])
+def test_an_answer_to_a_create_that_has_only_an_id_is_none(
+    things: Things, kind: str, whose: str, posthog: PostHog
+) -> None:
+    (sample,) = (each for each in SAMPLES if each.kind == kind)
+    other = things(kind)
+    other.create({**sample.first, "name": "other"})
+    body = {"id": other.id if whose == "another's" else "0199a1b2-0000-7000-8000-000000000000"}
+    rule = {"match": {"method": "POST"}, "at": "after", "do": "status", "status": 201, "json": body}
+    posthog.control("PUT", "faults", rule)
+    thing = things(kind)
+    thing.create(sample.first)
+    assert thing.id not in (other.id, body["id"])
+    thing.assert_settled(sample.first)
+    assert len(posthog.objects(thing.declaration.collection)) == 2

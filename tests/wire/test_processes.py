@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -103,6 +104,32 @@ def test_neither_a_home_nor_a_disk_is_needed(hosts: Hosts, posthog: PostHog) -> 
         assert host.read(sample.kind, id, outputs)[0] == id
         hosts.start(_config(posthog), through=full).delete(sample.kind, id, outputs)
         assert posthog.objects(COLLECTIONS[sample.kind]) == []
+
+
+@pytest.mark.fault(18)
+@pytest.mark.parametrize("value", ['"\\ud800"', "9" * 400], ids=["half a character", "beyond any float"])
+def test_what_pulumi_cannot_carry_is_no_answer(hosts: Hosts, posthog: PostHog, value: str) -> None:
+    text = f'{{"id": "0199a1b2-0000-7000-8000-000000000000", "name": "Region", "default_value": {value}}}'
+    bad_answer = {"at": "after", "times": 9, "do": "status", "status": 200, "text": text}
+    host = hosts.start(_config(posthog))
+    inputs = host.check("InsightVariable", VARIABLE.first).inputs
+    posthog.control("PUT", "faults", {"match": {"method": "POST"}, **bad_answer})
+    id, outputs = host.create("InsightVariable", inputs)  # looked up, because that answer says nothing
+    assert posthog.one("insight_variables")["id"] == id
+    posthog.control("PUT", "faults", bad_answer)
+    with pytest.raises(grpc.RpcError) as caught:
+        host.read("InsightVariable", id, outputs)
+    assert "pulumi_posthog.UnexpectedAnswer: " in str(caught.value.details())  # type: ignore[attr-defined]
+
+
+@pytest.mark.fault(18)
+def test_a_value_of_any_depth_is_carried(hosts: Hosts, posthog: PostHog) -> None:
+    host = hosts.start(_config(posthog))
+    inputs = host.check("InsightVariable", VARIABLE.first).inputs
+    id, outputs = host.create("InsightVariable", inputs)
+    live = {**posthog.one("insight_variables"), "default_value": json.loads("[" * 60 + "]" * 60)}
+    posthog.control("PUT", "faults", {"do": "status", "status": 200, "json": live})
+    host.read("InsightVariable", id, outputs)
 
 
 def test_what_was_found_is_kept_only_until_it_is_a_resource_of_its_own(hosts: Hosts, posthog: PostHog) -> None:
