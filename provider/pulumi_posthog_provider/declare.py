@@ -187,13 +187,17 @@ class Question:
 
     Attributes:
         about: What it is about, for the warning that it could not be asked.
+        path: The argument that is wrong when PostHog refuses the question itself.
         ask: Asks, and gives what is wrong.
         rare: Asked by default too, and not only when ``posthog:validate`` is ``live``.
+        is_basis: Whether the later questions make no sense when this one finds something.
     """
 
     about: str
+    path: str
     ask: Callable[[Api], Iterable[Problem]]
     rare: bool = False
+    is_basis: bool = True
 
 
 def id_problems(path: str, value: object) -> Iterator[Problem]:
@@ -225,6 +229,8 @@ class Declaration:
     """Whether PostHog itself would not refuse a second object with the same natural key."""
     slow_create: ClassVar[bool] = False
     """Whether PostHog does long work while it answers the create."""
+    answers_with_id: ClassVar[bool] = False
+    """Whether PostHog answers a create with the id alone."""
     updates_in_steps: ClassVar[bool] = False
     """Whether an update may take several calls or send secrets, so that the object alone does not show that it is
     done; to repeat all of it does no harm."""

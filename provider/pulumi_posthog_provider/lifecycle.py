@@ -110,12 +110,16 @@ def _asked(declaration: Declaration, session: Session, olds: Values, inputs: Val
     for question in declaration.questions(olds, inputs, session.is_own(declaration, inputs)):
         if not question.rare and session.settings.validate != "live":
             continue
+        found: list[Problem] = []
         try:
-            problems += question.ask(session.briefly_at(declaration, inputs))
+            found += question.ask(session.briefly_at(declaration, inputs))
         except errors.Invalid as error:
-            problems.append(Problem("", redacted(error.message, inputs, declaration, session)))
+            found.append(Problem(question.path, redacted(error.message, inputs, declaration, session)))
         except errors.PostHogError as error:
             unasked.append(f"{question.about} ({redacted(error.message, inputs, declaration, session)})")
+        problems += found
+        if found and question.is_basis:
+            break
     text = f"{declaration.label(inputs)}: not checked in this preview: {'; '.join(unasked)}."
     return problems, [Message("warning", text)] if unasked else []
 

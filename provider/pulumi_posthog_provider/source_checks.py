@@ -37,25 +37,25 @@ def questions(olds: Values, values: Values, own: bool) -> Iterator[Question]:
     if has_unknown(kind):
         return
     if not olds and kind not in source_types():
-        yield Question("source_type", lambda api: _type_check(api, values), rare=True)
+        yield Question("source_type", "source_type", lambda api: _type_check(api, values), rare=True)
     if has_unknown(connection) or has_unknown(values.get("access_method")):
         return
     same_connection = same_texts(olds.get("connection"), connection)
     if not olds and not own and not values.get("adopt") and not has_unknown(values.get("prefix")):
-        yield Question("prefix", lambda api: _prefix_check(api, values))
+        yield Question("prefix", "prefix", lambda api: _prefix_check(api, values), is_basis=False)
     if not same_connection and kind not in connections():
-        yield Question("the fields of the connection", lambda api: _wizard_check(api, values))
+        yield Question("the fields of the connection", "source_type", lambda api: _wizard_check(api, values))
     if has_unknown(values.get("schemas")):
         return
     tables = changed_tables(mapping(olds.get("schemas")), mapping(values.get("schemas")))
     if tables or not same_connection:
-        yield Question("connection and tables", lambda api: table_checks(api, values))
+        yield Question("connection and tables", "connection", lambda api: table_checks(api, values))
     if values.get("cdc") is None or has_unknown(values["cdc"]):
         return
     turned_on = not olds.get("cdc") or turns_cdc_off(mapping(olds.get("cdc")), values.get("cdc"))
     captured = any(table.get("sync_type") == "cdc" for table in tables.values())
     if not same_connection or turned_on or captured:
-        yield Question("change data capture", lambda api: _cdc_check(api, values))
+        yield Question("change data capture", "cdc", lambda api: _cdc_check(api, values))
 
 
 def prefix_problems(prefix: Any, direct: bool) -> Iterator[Problem]:
@@ -132,19 +132,57 @@ def _inner_fields(field: Values) -> Iterator[Values]:
 
 
 def table_checks(api: Api, values: Values) -> Iterator[Problem]:
-    """Whether PostHog can connect, and whether the named tables and their cursors are there."""
+    """Whether PostHog can connect, and whether the named tables have what is asked of them (contract 5.2)."""
     answer = api.call("POST", "database_schema", body=_described(values), repeatable=True)
     known = {str(mapping(item).get("table")): mapping(item) for item in sequence(answer.body)}
     for name, table in mapping(values.get("schemas")).items():
-        if name not in known:
-            yield Problem(f'schemas["{name}"]', f"the source has no such table{near(name, list(known))}")
-            continue
-        cursors = [str(mapping(item).get("field")) for item in sequence(known[name].get("incremental_fields"))]
-        labels = [str(mapping(item).get("label")) for item in sequence(known[name].get("incremental_fields"))]
-        cursor = mapping(table).get("incremental_field")
-        if isinstance(cursor, str) and cursor not in (*cursors, *labels):
-            path = f'schemas["{name}"].incremental_field'
-            yield Problem(path, f"is no column to sync incrementally on{near(cursor, cursors)}")
+        path = f'schemas["{name}"]'
+        if name in known:
+            settings = mapping(table)
+            yield from _type_problems(path, settings, known[name]) or _cursor_problems(path, settings, known[name])
+            yield from _column_problems(path, settings, known[name])
+        else:
+            yield Problem(path, f"the source has no such table{near(name, list(known))}")
+
+
+_TYPE_NEEDS = {
+    "incremental": "incremental_available",
+    "append": "append_available",
+    "xmin": "xmin_available",
+    "webhook": "supports_webhooks",
+}
+
+
+def _type_problems(path: str, settings: Values, found: Values) -> list[Problem]:
+    """Whether the table can be synced that way; older versions of PostHog do not tell all of it."""
+    kind = settings.get("sync_type")
+    if kind is None or not settings.get("should_sync", True):
+        return []
+    if found.get("webhook_only") and kind != "webhook":
+        return [Problem(f"{path}.sync_type", 'must be "webhook": the source sends this table in no other way')]
+    if not found.get(_TYPE_NEEDS.get(kind, ""), True):
+        return [Problem(f"{path}.sync_type", f'cannot be "{kind}" for this table')]
+    return []
+
+
+def _cursor_problems(path: str, settings: Values, found: Values) -> Iterator[Problem]:
+    offered = [mapping(item) for item in sequence(found.get("incremental_fields"))]
+    cursors = [str(item.get("field")) for item in offered]
+    cursor = settings.get("incremental_field")
+    if isinstance(cursor, str) and cursor not in {*cursors, *(str(item.get("label")) for item in offered)}:
+        yield Problem(f"{path}.incremental_field", f"is no column to sync incrementally on{near(cursor, cursors)}")
+
+
+def _column_problems(path: str, settings: Values, found: Values) -> Iterator[Problem]:
+    """Whether the columns are there; a source that tells no columns takes any."""
+    columns = [str(mapping(item).get("field")) for item in sequence(found.get("available_columns"))]
+    filtered = [mapping(item).get("column") for item in sequence(settings.get("row_filters"))]
+    named = {f"row_filters[{index}].column": column for index, column in enumerate(filtered)}
+    for key in ("primary_key_columns", "enabled_columns"):
+        named.update({f"{key}[{index}]": column for index, column in enumerate(sequence(settings.get(key)))})
+    for where, column in named.items() if columns else ():
+        if column not in columns:
+            yield Problem(f"{path}.{where}", f"is no column of the table{near(str(column), columns)}")
 
 
 def _cdc_check(api: Api, values: Values) -> Iterator[Problem]:

@@ -28,22 +28,59 @@ def test_a_right_source_has_no_problem(things: Things) -> None:
             source(schemas={"orders": {**CURSOR, "incremental_field": "idd"}}),
             'schemas["orders"].incremental_field: is no column to sync incrementally on; did you mean id?',
         ),
-        (source(connection={**CONNECTION, "password": "sentinel-password"}), "PostHog refused (400, "),
         (
-            {"source_type": "Klaviyo", "connection": {"api_kee": "sentinel-password"}},
+            source(connection={**CONNECTION, "password": "sentinel-password"}),
+            "connection: PostHog refused (400, ",
+        ),
+        (
+            source(schemas={"orders": {"sync_type": "xmin"}}),
+            'schemas["orders"].sync_type: cannot be "xmin" for this table',
+        ),
+        (
+            source(schemas={"orders": {"sync_type": "webhook"}}, webhook_inputs={}),
+            'schemas["orders"].sync_type: cannot be "webhook" for this table',
+        ),
+        (
+            source(schemas={"orders": {"enabled_columns": ["id", "totl"]}}),
+            'schemas["orders"].enabled_columns[1]: is no column of the table; did you mean total?',
+        ),
+        (
+            source(schemas={"orders": {**CURSOR, "primary_key_columns": ["key"]}}),
+            'schemas["orders"].primary_key_columns[0]: is no column of the table',
+        ),
+        (
+            source(schemas={"orders": {"row_filters": [{"column": "totals", "operator": ">", "value": 1}]}}),
+            'schemas["orders"].row_filters[0].column: is no column of the table; did you mean total?',
+        ),
+        (
+            {"source_type": "Klaviyo", "connection": {}},
             "connection.api_key: is required for a source of type Klaviyo",
         ),
+        ({"source_type": "Klavio", "connection": {"api_key": "x"}}, "source_type: PostHog has no source of this type"),
+        (
+            {"source_type": "Klaviyo", "connection": {"api_key": "k", "api_kee": "sentinel-password"}},
+            "connection.api_kee: is no field of a source of type Klaviyo; did you mean api_key?",
+        ),
     ],
-    ids=["table", "cursor", "password", "field"],
+    ids=["table", "cursor", "password", "xmin", "webhook", "column", "key", "filter", "required", "type", "field"],
 )
 @pytest.mark.feature(15, 17, 50)
 def test_mistakes_are_told_before_anything_is_made(
     things: Things, posthog: PostHog, declared: dict[str, Any], told: str
 ) -> None:
-    found = problems(things, declared)
-    assert any(text.startswith(told) for text in found), found
-    assert "sentinel-password" not in str(found)
+    (found,) = problems(things, declared)
+    assert found.startswith(told)
+    assert "sentinel-password" not in found
     assert posthog.objects("external_data_sources") == []
+
+
+def test_a_table_that_comes_by_webhook_only_is_synced_in_no_other_way(things: Things, posthog: PostHog) -> None:
+    vendors = posthog.control("GET", "vendors")
+    tables = [{**table, "webhook_only": table["name"] == "orders"} for table in vendors[0]["tables"]]
+    posthog.control("PUT", "vendors", [{**vendor, "tables": tables} for vendor in vendors])
+    (told,) = problems(things, source(schemas={"orders": {"sync_type": "full_refresh"}}))
+    assert told.startswith('schemas["orders"].sync_type: must be "webhook": ')
+    assert problems(things, source(schemas={"orders": {"sync_type": "full_refresh", "should_sync": False}})) == []
 
 
 def test_an_unchanged_source_is_not_asked_about(things: Things, posthog: PostHog) -> None:

@@ -205,9 +205,22 @@ def test_a_refusal_names_the_field_that_posthog_means(things: Things) -> None:
         things("SavedQuery").create(view(materialized=True, incremental={"incremental_key": "person"}))
 
 
-def test_an_unknown_table_comes_with_what_to_do(things: Things) -> None:
-    with pytest.raises(errors.Invalid, match=r"Unknown table `shop_postgres_orders`.*after its first sync only: give"):
-        things("SavedQuery").create(view() | {"query": "SELECT 1 AS one FROM shop_postgres_orders"})
+@pytest.mark.feature(45, 67)
+@pytest.mark.parametrize(
+    ("table", "hint"),
+    [
+        ("shop_postgres_orders", "The table of a source is there after its first sync only: give the source "),
+        ("postgres.shop.orders", "The table of a source is there after its first sync only: give the source "),
+        ("evnts", "A view can read tables of PostHog, synced tables and other views; did you mean events?"),
+        ("peopel", "A view can read tables of PostHog, synced tables and other views; did you mean people?"),
+        ("xyz", "A view can read tables of PostHog, synced tables and other views."),
+    ],
+)
+def test_an_unknown_table_comes_with_what_to_do(things: Things, table: str, hint: str) -> None:
+    things("SavedQuery").create(view(name="people"))
+    with pytest.raises(errors.Invalid, match=f"Unknown table `{table}`") as caught:
+        things("SavedQuery").create({"name": "other", "query": f"SELECT 1 AS one FROM {table}"})
+    assert caught.value.hint.startswith(hint)
 
 
 @pytest.mark.fault(27)

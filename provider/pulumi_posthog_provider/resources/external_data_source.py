@@ -224,6 +224,7 @@ class ExternalDataSource(Declaration):
     looks_before_create = True
     clash_texts = ("already exists", "already uses the prefix", "already have a source of this type")
     slow_create = True
+    answers_with_id = True
     updates_in_steps = True
     key = ("source_type", "prefix")
     unlisted = ("schemas",)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
 from .. import errors
+from ..checks import near
 from ..declare import (
     UNKNOWN,
     Api,
@@ -30,9 +31,11 @@ from ..declare import (
 )
 from ..hogql import mistakes, tables
 from ..names import RESERVED_TABLES
+from ..source_checks import source_types
 from ..sql import same_sql
 
 _NAME = re.compile(r"^[A-Za-z_$][A-Za-z0-9_.$]*$")
+_UNKNOWN_TABLE = re.compile(r"Unknown table `([^`]+)`")
 _SYSTEM = re.compile(r"^system(\.|$)", re.IGNORECASE)
 
 _OVERTAKEN = "modified by someone else"
@@ -168,11 +171,15 @@ class SavedQuery(Declaration):
             yield Message("info", f"{unread} more views were not looked at.")
 
     def explain(self, api: Api, error: errors.Invalid, values: Values) -> None:
-        if "Unknown table" in error.message:
+        unknown = _UNKNOWN_TABLE.search(error.message)
+        if unknown and _may_be_synced(unknown.group(1)):
             error.hint = (
                 "The table of a source is there after its first sync only: give the source `wait_for_first_sync`, or "
                 "run `pulumi up` again when it has synced."
             )
+        elif unknown:
+            close = near(unknown.group(1), [*RESERVED_TABLES, *(str(view.get("name")) for view in api.list())])
+            error.hint = f"A view can read tables of PostHog, synced tables and other views{close or '.'}"
         if "other views depend on it" in error.message:  # the newest PostHog names them itself
             readers, _ = _readers(api, str(values.get("name")))
             error.hint = f"They are: {', '.join(readers)}." if readers else ""
@@ -252,6 +259,11 @@ class SavedQuery(Declaration):
         if (live.get("sync_frequency") or NEVER) != frequency:
             live = api.patch(id, {"sync_frequency": frequency})
         return live
+
+
+def _may_be_synced(table: str) -> bool:
+    """Whether the name is like that of a source's table: one of its parts is a type of sources."""
+    return not {item.lower() for item in source_types()}.isdisjoint(re.split(r"[._]", table.lower()))
 
 
 def _is_materialized(values: Values) -> bool:
