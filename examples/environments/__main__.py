@@ -36,6 +36,7 @@ shop = ExternalDataSource(
         ),
     },
     wait_for_first_sync=3600,  # a view on a table is refused until the table is there
+    opts=pulumi.ResourceOptions(protect=settings.protect_source),  # what it synced would go with it
 )
 
 # The views may stand in any order: each is made after what its SQL reads.

@@ -18,6 +18,7 @@ class Settings:
     database_user: str
     database_password: pulumi.Output[str]
     sync_frequency: Frequency
+    protect_source: bool
     store_revenue: bool
     regions: list[str]
 

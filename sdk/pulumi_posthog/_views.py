@@ -68,7 +68,8 @@ class FromDirectory:
         views: dict[str, Self] = {}
         files: dict[str, Path] = {}
         for file in sorted(folder.rglob("*")):
-            if not file.name.lower().endswith(".sql") or file.is_dir():
+            # What begins with a dot is an editor's or the system's.
+            if not file.name.lower().endswith(".sql") or file.name.startswith(".") or file.is_dir():
                 continue
             given, sql = _parts_of(file, kinds)
             name = str(given.pop("name", file.stem))
@@ -158,7 +159,7 @@ def _value(where: str, name: str, kind: str, text: str) -> Any:
     if kind == "truth":
         raise pulumi.RunError(f"{where}: {name} must be true or false")
     if kind == "number":
-        if not text.isdigit():
+        if not text.isdecimal():
             raise pulumi.RunError(f"{where}: {name} must be a whole number")
         return int(text)
     if not text:

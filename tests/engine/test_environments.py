@@ -103,6 +103,16 @@ def test_three_environments_each_with_its_values(stacks: dict[str, ExampleStack]
     assert stacks["prod"].steps() == []
 
 
+@pytest.mark.feature(72)
+def test_the_source_of_prod_is_protected(stacks: dict[str, ExampleStack], three: PostHog) -> None:
+    prod = stacks["prod"]
+    prod.up()
+    refused = prod.destroy(ok=False)
+    assert refused.code != 0
+    assert "protect" in refused.output
+    assert three.one("external_data_sources", ENVIRONMENTS["prod"])["prefix"] == "shop_"
+
+
 @pytest.mark.feature(64)
 def test_a_change_promoted_from_dev_to_prod_shows_the_same_difference(
     stacks: dict[str, ExampleStack], three: PostHog

@@ -13,7 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
-from support.posthog import PostHog
+from support.posthog import KEY, PostHog
+from support.secrets import found_in
 from support.stack import Result, Stack
 
 from .conftest import Stacks
@@ -129,6 +130,9 @@ class HeldUp:
     def now(cls, process: subprocess.Popen[str]) -> HeldUp:
         """With all processes that it has started so far."""
         children = psutil.Process(process.pid).children(recursive=True)
+        arguments = "\n".join(" ".join(item.cmdline()) for item in children)
+        assert "pulumi.dynamic" in arguments
+        assert found_in(arguments, [KEY, "local-password"]) == []
         hosts = [item for item in children if item.name().startswith("pulumi-language")]
         return cls(process, [item for item in children if item not in hosts], hosts)
 
@@ -184,11 +188,15 @@ def _up(stack: Stack) -> Result:
     return result
 
 
+def _recorded(stack: Stack) -> list[dict[str, Any]]:
+    return [item for item in stack.export()["deployment"]["resources"] if item["urn"].endswith("::it")]
+
+
 def _converges(stack: Stack, posthog: PostHog, point: Point) -> Result:
     posthog.control("DELETE", "faults")
     result = _up(stack)
     kept = [item["id"] for item in posthog.objects(point.collection)]
-    recorded = [item for item in stack.export()["deployment"]["resources"] if item["urn"].endswith("::it")]
+    recorded = _recorded(stack)
     assert [item["id"] for item in recorded] == kept, result.output
     assert len(kept) == (point.deed != "delete"), result.output
     if point.deed != "delete":
@@ -211,7 +219,11 @@ def test_a_killed_provider_leaves_one_object(stacks: Stacks, posthog: PostHog, p
 
 
 @pytest.mark.fault(35)
-@pytest.mark.parametrize("point", [*CREATES[2:4], BETWEEN_STEPS[0], UPDATES[1], DELETES[1]], ids=str)
+@pytest.mark.parametrize(
+    "point",
+    [BEFORE_CONNECT, *CREATES[2:4], CREATES[5], BETWEEN_STEPS[0], *UPDATES[1:], DELETES[1]],
+    ids=str,
+)
 def test_a_killed_engine_leaves_one_object_and_no_process(stacks: Stacks, posthog: PostHog, point: Point) -> None:
     stack = _prepared(stacks, posthog, point)
     held = _held_up(stack, posthog, point)
@@ -272,7 +284,7 @@ def test_killed_after_the_answer_and_before_the_engine_hears_of_it(
 
 
 @pytest.mark.fault(36)
-@pytest.mark.parametrize("point", [CREATES[3], UPDATES[1]], ids=str)
+@pytest.mark.parametrize("point", [CREATES[3], CREATES[5], *UPDATES], ids=str)
 def test_ctrl_c_lets_the_call_finish_and_records_it(stacks: Stacks, posthog: PostHog, point: Point) -> None:
     stack = _prepared(stacks, posthog, point)
     held = _held_up(stack, posthog, point)
@@ -281,16 +293,18 @@ def test_ctrl_c_lets_the_call_finish_and_records_it(stacks: Stacks, posthog: Pos
     posthog.control("POST", "faults/release", {})
     held.ended()
     assert held.process.returncode != 0
-    (recorded,) = stack.resources("SavedQuery")
-    assert recorded["id"] == posthog.one(VIEW)["id"]
-    assert recorded["outputs"]["query"] == posthog.one(VIEW)["query"]["query"]
+    (recorded,) = _recorded(stack)
+    assert recorded["id"] == posthog.one(point.collection)["id"]
+    _, wanted, _ = CHANGED[point.collection]
+    assert (wanted in str(recorded["outputs"])) is (point.deed == "update")
+    assert "unfinished" not in recorded["outputs"]
     assert not stack.export()["deployment"].get("pending_operations")
     _converges(stack, posthog, point)
 
 
 @pytest.mark.fault(37)
-def test_ctrl_c_twice_leaves_one_object(stacks: Stacks, posthog: PostHog) -> None:
-    point = CREATES[3]
+@pytest.mark.parametrize("point", [CREATES[3], CREATES[5]], ids=str)
+def test_ctrl_c_twice_leaves_one_object(stacks: Stacks, posthog: PostHog, point: Point) -> None:
     stack = _prepared(stacks, posthog, point)
     held = _held_up(stack, posthog, point)
     held.process.send_signal(signal.SIGINT)

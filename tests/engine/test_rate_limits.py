@@ -46,6 +46,7 @@ def test_600_variables_come_up_under_480_requests_a_minute(stacks: Stacks, posth
     speed = (allowed[A_MINUTE - 1] - allowed[0]) / A_MINUTE
     best = WINDOW + speed * (len(allowed) - A_MINUTE)
     requests = allowed[-1] - allowed[0]
+    assert requests <= best * 1.1
     print(
         f"\n{COUNT} variables: {requests:.1f} s in requests, {requests / best:.3f} of the best; `up` took {took:.0f} s, {refused} refused"
     )

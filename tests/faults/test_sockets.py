@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import logging
 import socket
 import threading
@@ -384,6 +385,31 @@ def test_21_a_page_that_leads_to_itself_ends_with_an_error(serve: Serve, connect
     with pytest.raises(errors.UnexpectedAnswer, match="do not end"):
         listed(transport)
     assert len(server.requests) == 2
+
+
+@pytest.mark.fault(21)
+def test_21_pages_without_end_end_with_an_error(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pulumi_posthog_provider.collection.MAX_PAGES", 50)
+    server = serve(says(*[page(f"/api/projects/1/things?page={number}") for number in range(2, 99)]))
+    transport = connect(server.url)
+    with pytest.raises(errors.UnexpectedAnswer, match="do not end"):
+        listed(transport)
+    assert len(server.requests) == 51
+
+
+@pytest.mark.fault(21)
+def test_21_a_list_of_ten_thousand_is_read_to_its_end(serve: Serve, connect: Connect) -> None:
+    items = [{"id": str(number), "name": f"V {number}"} for number in range(10_000)]
+    pages = [
+        {"results": items[start : start + 500], "next": f"/api/projects/1/things?offset={start}"}
+        for start in range(0, len(items), 500)
+    ]
+    pages[-1]["next"] = None
+    server = serve(says(*[answer("200 OK", json.dumps(each).encode()) for each in pages]))
+    assert listed(connect(server.url)) == items
+    assert len(server.requests) == 20
 
 
 # ---- 54: TLS ------------------------------------------------------------------------------------------------------

@@ -185,6 +185,7 @@ def test_an_argument_that_a_file_cannot_set_is_an_error(folder: Path, name: str)
         ),
         ("\n-- materialized: yes\nSELECT 1", "line 2: materialized must be true or false"),
         ("-- lookback_seconds: 1h\nSELECT 1", "line 1: lookback_seconds must be a whole number"),
+        ("-- lookback_seconds: ²\nSELECT 1", "line 1: lookback_seconds must be a whole number"),
         ("-- description:\nSELECT 1", "line 1: description has no value"),
         ("-- adopt:\nSELECT 1", "line 1: adopt has no value"),
         ("-- name: a\n-- name: b\nSELECT 1", "line 2: name is set twice"),
@@ -227,6 +228,12 @@ def test_a_folder_without_sql_is_an_error(folder: Path) -> None:
     _write(folder, "models/notes.md", "nothing")
     with pytest.raises(pulumi.RunError, match=r"there is no \.sql file in the folder /.*/models; "):
         _declared(folder / "models")
+
+
+def test_what_begins_with_a_dot_is_no_view(folder: Path) -> None:
+    _write(folder, "people.sql", "SELECT 1")
+    (folder / ".#people.sql").symlink_to("somebody@somewhere.1234")
+    assert list(_declared(folder)) == ["people"]
 
 
 def test_a_link_that_leads_nowhere_is_an_error(folder: Path) -> None:

@@ -55,10 +55,11 @@ def _at_once(posthog: PostHog, method: str, path: str, calls: list[Callable[[], 
 
 
 @pytest.mark.fault(44)
-@pytest.mark.parametrize("sample", [VARIABLE, VIEW], ids=lambda sample: sample.kind)
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.kind)
 @pytest.mark.parametrize("alike", [True, False], ids=["alike", "not alike"])
 def test_of_two_stacks_that_make_the_same_one_wins(hosts: Hosts, posthog: PostHog, sample: Sample, alike: bool) -> None:
-    other = {**sample.first, **({} if alike else {"query": "SELECT 1"} if sample is VIEW else {"default_value": "b"})}
+    different = {"InsightVariable": {"default_value": "b"}, "SavedQuery": {"query": "SELECT 1"}}
+    other = {**sample.first, **({} if alike else different.get(sample.kind, {"description": "Another."}))}
     collection = COLLECTIONS[sample.kind]
     two = [hosts.start(_config(posthog, key)) for key in (KEY, "phx_colleague")]
 
