@@ -114,6 +114,13 @@ class Collection:
         if answer.status != 204 or answer.body is not None:
             raise errors.UnexpectedAnswer("the answer to the deletion is not PostHog's")
 
+    def act(
+        self, *segments: str, body: Mapping[str, Any] | None = None, method: str = "POST", repeatable: bool = True
+    ) -> Object:
+        """An action below the collection, for instance ``act(id, "reload")``: PostHog answers an object, or nothing."""
+        answer = self.call(method, *segments, body=body, repeatable=repeatable)
+        return {} if answer.body is None else _written(answer)
+
     def call(
         self,
         method: str,

@@ -36,7 +36,7 @@ def _act(
 ) -> Values:
     """An action on a source; a PostHog that has no such action is told apart from a source that is gone."""
     try:
-        return mapping(api.call(method, id, name, body=body, repeatable=repeatable).body)
+        return api.act(id, name, body=body, method=method, repeatable=repeatable)
     except errors.Refused as error:
         if error.status != 404:
             raise
@@ -69,7 +69,7 @@ def change_tables(api: Api, live: Values, known: Values, before: Values, wanted:
         there = {name: settings for name, settings in tables.items() if name in wanted or name in rows(live)}
         live = set_tables(api, live, there)
     for name in resynced_tables(before, wanted):
-        api.sibling("external_data_schemas").call("POST", str(rows(live)[name]["id"]), "resync")
+        api.sibling("external_data_schemas").act(str(rows(live)[name]["id"]), "resync", repeatable=False)
     return live
 
 
@@ -147,7 +147,7 @@ def _set_webhook(api: Api, live: Values, old: Any, new: Any, joined: bool) -> Va
     """Makes, changes or deletes the webhook; one that is there takes tables in that joined (contract 5.10)."""
     id = str(live["id"])
     if new is None:
-        api.call("POST", id, "delete_webhook")
+        api.act(id, "delete_webhook", repeatable=False)
         return {**live, "webhook_info": None}
     inputs = {key: value for key, value in mapping(new).items() if mapping(old).get(key) != value}
     gone = [key for key in mapping(old) if key not in mapping(new)]
@@ -155,14 +155,14 @@ def _set_webhook(api: Api, live: Values, old: Any, new: Any, joined: bool) -> Va
         there = mapping(mapping(beside(api, id, "webhook_info")).get("inputs"))
         inputs.update({key: "" for key in gone if key in there})
     if old is None or joined:
-        answer = mapping(api.call("POST", id, "create_webhook", body={"inputs": inputs}, repeatable=True).body)
+        answer = api.act(id, "create_webhook", body={"inputs": inputs})
         if not isinstance(answer.get("success"), bool):
             raise errors.UnexpectedAnswer("the answer to the creation of the webhook is not PostHog's")
         if answer["success"] is False:
             raise errors.Invalid(f"the vendor refused the webhook: {answer.get('error') or 'no reason given'}")
         live = {**live, "pending_inputs": answer.get("pending_inputs")}
     elif inputs:
-        api.call("POST", id, "update_webhook_inputs", body={"inputs": inputs}, repeatable=True)
+        api.act(id, "update_webhook_inputs", body={"inputs": inputs})
     return {**live, "webhook_info": beside(api, id, "webhook_info")}
 
 

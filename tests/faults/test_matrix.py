@@ -12,6 +12,7 @@ import gzip
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from typing import Any, Protocol
 
 import grpc
@@ -113,20 +114,40 @@ STRIPE = {
     "schemas": {"Customer": {"sync_type": "full_refresh"}},
     "webhook_inputs": {"signing_secret": "local-password"},
 }
-SOURCE = "external_data_sources/*"
+CAPTURED = {"schemas": {"orders": {"sync_type": "cdc"}}, "cdc": {"management_mode": "posthog"}}
+SOURCE, VIEW = "external_data_sources/*", "warehouse_saved_queries/*"
+
+
+def _update(
+    step: str, method: str, path: str, before: Values, after: Values, kind: str = "ExternalDataSource", **more: str
+) -> Operation:
+    return Operation(f"update, then {step}", _first(kind, **after), method, path, _first(kind, **before).first, **more)
+
+
+def _resynced(run: int) -> Values:
+    return {"schemas": {"orders": {"triggers": {"run": run}}}}
+
+
 OPERATIONS = [
     *(operation for sample in SAMPLES for operation in _whole(sample)),
-    Operation("create, then rows", _first("SavedQuery", materialized=True), "POST", "warehouse_saved_queries/*/materialize", version="M"),
+    Operation("create, then rows", _first("SavedQuery", materialized=True), "POST", f"{VIEW}/materialize", version="M"),
     Operation("create, then tables", _first("ExternalDataSource"), "PATCH", f"{SOURCE}/bulk_update_schemas"),
     Operation("create, then webhook", _first("ExternalDataSource", **STRIPE), "POST", f"{SOURCE}/create_webhook"),
-    Operation(
-        "update, then capture",
-        _first("ExternalDataSource", schemas={"orders": {"sync_type": "cdc"}}, cdc={"management_mode": "posthog"}),
-        "POST",
-        f"{SOURCE}/enable_cdc",
-        _first("ExternalDataSource", schemas={"orders": {}}).first,
-    ),
+    _update("capture", "POST", f"{SOURCE}/enable_cdc", {"schemas": {"orders": {}}}, CAPTURED),
+    _update("thresholds", "POST", f"{SOURCE}/update_cdc_settings", CAPTURED, {**CAPTURED, "cdc": {"lag_warning_threshold_mb": 512}}),
+    _update("no capture", "POST", f"{SOURCE}/disable_cdc", CAPTURED, {"schemas": {"orders": {"sync_type": "full_refresh"}}}),
+    _update("tables", "PATCH", f"{SOURCE}/bulk_update_schemas", {}, {"schemas": {"orders": {"sync_frequency": "5min"}}}),
+    _update("reload", "POST", f"{SOURCE}/reload", {"triggers": {"run": 1}}, {"triggers": {"run": 2}}),
+    _update("resync", "POST", "external_data_schemas/*/resync", _resynced(1), _resynced(2)),
+    _update("webhook", "POST", f"{SOURCE}/create_webhook", {**STRIPE, "webhook_inputs": None}, STRIPE),
+    _update("inputs", "POST", f"{SOURCE}/update_webhook_inputs", STRIPE, {**STRIPE, "webhook_inputs": {"signing_secret": "local-password-2"}}),
+    _update("no webhook", "POST", f"{SOURCE}/delete_webhook", STRIPE, {**STRIPE, "webhook_inputs": None}),
+    _update("rows", "POST", f"{VIEW}/materialize", {}, {"materialized": True}, "SavedQuery", version="M"),
+    _update("no rows", "POST", f"{VIEW}/revert_materialization", {"materialized": True}, {}, "SavedQuery"),
 ]  # fmt: skip
+
+NOT_SHOWN = ("/reload", "/resync", "/update_webhook_inputs")
+"""Requests of which the object does not show whether they were carried out."""
 
 HERE, THERE = "in this process", "through Pulumi's provider process"
 WHY_NOT = {
@@ -371,9 +392,20 @@ def _holds(posthog: PostHog, make: Callable[[], Subject], fault: str, at: str, o
     if operation.verb != "delete":
         assert posthog.one(collection)["id"] == subject.id
         assert subject.settled(declared)
+        if operation.path.endswith(NOT_SHOWN):
+            assert _carried_out(posthog, operation, at)
         subject.run("delete", declared)
     assert posthog.objects(collection) == []
     return outcome
+
+
+def _carried_out(posthog: PostHog, operation: Operation, at: str) -> bool:
+    """Whether PostHog has done what the request asks for, which may be nothing that an object shows."""
+    return any(
+        at == "after" if item["fault"] else item["status"] in (200, 201, 204)
+        for item in posthog.control("GET", "requests")["requests"]
+        if item["method"] == operation.method and fnmatch(item["path"].rstrip("/"), f"*/{operation.path}")
+    )
 
 
 def _prepare(posthog: PostHog, operation: Operation) -> None:

@@ -495,7 +495,7 @@ class ExternalDataSource(Declaration):
             live = change_tables(api, live, mapping(olds.get("tables")), before, wanted)
         live = set_aside(api, live, olds, news, changed)
         if "triggers" in changed:
-            api.call("POST", id, "reload")
+            api.act(id, "reload", repeatable=False)
         if news.get("wait_for_first_sync") and "schemas" in changed and starts_a_sync(before, wanted):
             live = wait(api, {**live, **api.get(id)}, int(news["wait_for_first_sync"]))
         return live

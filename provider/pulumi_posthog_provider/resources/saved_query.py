@@ -244,7 +244,7 @@ class SavedQuery(Declaration):
         return self._without_rows(api, id) if turned_off else self._materialized(api, live, news)
 
     def _without_rows(self, api: Api, id: str) -> Values:
-        api.call("POST", id, "revert_materialization")
+        api.act(id, "revert_materialization", repeatable=False)
         return api.get(id)
 
     def _materialized(self, api: Api, live: Values, values: Values) -> Values:
@@ -254,7 +254,7 @@ class SavedQuery(Declaration):
         id, frequency = str(live["id"]), values.get("sync_frequency") or DEFAULT_FREQUENCY
         if not live.get("is_materialized"):
             body = {} if frequency == NEVER else {"sync_frequency": frequency}
-            api.call("POST", id, "materialize", body=body, repeatable=True)
+            api.act(id, "materialize", body=body)
             live = api.get(id)
         if (live.get("sync_frequency") or NEVER) != frequency:
             live = api.patch(id, {"sync_frequency": frequency})
