@@ -193,14 +193,15 @@ class Question:
         path: The argument that is wrong when PostHog refuses the question itself.
         ask: Asks, and gives what is wrong.
         rare: Asked by default too, and not only when ``posthog:validate`` is ``live``.
-        is_basis: Whether the later questions make no sense when this one finds something.
+        is_basis: Whether the later questions make no sense when this one finds something; they never do when PostHog
+            refuses this one.
     """
 
     about: str
     path: str
     ask: Callable[[Api], Iterable[Problem]]
     rare: bool = False
-    is_basis: bool = True
+    is_basis: bool = False
 
 
 def id_problems(path: str, value: object) -> Iterator[Problem]:

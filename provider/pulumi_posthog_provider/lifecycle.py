@@ -111,14 +111,16 @@ def _asked(declaration: Declaration, session: Session, olds: Values, inputs: Val
         if not question.rare and session.settings.validate != "live":
             continue
         found: list[Problem] = []
+        ends = question.is_basis
         try:
             found += question.ask(session.briefly_at(declaration, inputs))
         except errors.Invalid as error:
             found.append(Problem(question.path, redacted(error.message, inputs, declaration, session)))
+            ends = True
         except errors.PostHogError as error:
             unasked.append(f"{question.about} ({redacted(error.message, inputs, declaration, session)})")
         problems += found
-        if found and question.is_basis:
+        if found and ends:
             break
     text = f"{declaration.label(inputs)}: not checked in this preview: {'; '.join(unasked)}."
     return problems, [Message("warning", text)] if unasked else []

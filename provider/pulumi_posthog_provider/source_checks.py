@@ -37,14 +37,16 @@ def questions(olds: Values, values: Values, own: bool) -> Iterator[Question]:
     if has_unknown(kind):
         return
     if not olds and kind not in source_types():
-        yield Question("source_type", "source_type", lambda api: _type_check(api, values), rare=True)
+        yield Question("source_type", "source_type", lambda api: _type_check(api, values), rare=True, is_basis=True)
     if has_unknown(connection) or has_unknown(values.get("access_method")):
         return
     same_connection = same_texts(olds.get("connection"), connection)
     if not olds and not own and not values.get("adopt") and not has_unknown(values.get("prefix")):
-        yield Question("prefix", "prefix", lambda api: _prefix_check(api, values), is_basis=False)
+        yield Question("prefix", "prefix", lambda api: _prefix_check(api, values))
     if not same_connection and kind not in connections():
-        yield Question("the fields of the connection", "source_type", lambda api: _wizard_check(api, values))
+        yield Question(
+            "the fields of the connection", "source_type", lambda api: _wizard_check(api, values), is_basis=True
+        )
     if has_unknown(values.get("schemas")):
         return
     tables = changed_tables(mapping(olds.get("schemas")), mapping(values.get("schemas")))
