@@ -116,6 +116,22 @@ def test_a_table_that_is_no_longer_named_stops_syncing_and_keeps_its_data(things
     assert after["table"] == rows_before
 
 
+@pytest.mark.feature(7)
+def test_without_the_argument_no_table_is_synced_or_managed(things: Things, posthog: PostHog) -> None:
+    thing = things("ExternalDataSource")
+    thing.create(source(schemas={"orders": {}, "users": {}}))
+    rows_before = [table(posthog, name)["table"] for name in ("orders", "users")]
+    declared = source()
+    del declared["schemas"]
+    thing.update(declared)
+    after = [table(posthog, name) for name in ("orders", "users")]
+    assert [row["should_sync"] for row in after] == [False, False]
+    assert [row["table"] for row in after] == rows_before
+    posthog.call("PATCH", f"external_data_schemas/{after[1]['id']}/", {"should_sync": True})
+    thing.refresh()
+    assert thing.diff(declared).changes == []
+
+
 @pytest.mark.feature(7, 16)
 def test_any_number_of_tables_is_one_request(things: Things, posthog: PostHog) -> None:
     names = ["customers", "orders", "products", "users"]

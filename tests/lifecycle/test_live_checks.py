@@ -128,3 +128,11 @@ def test_capture_is_asked_about_when_it_is_turned_on_and_not_when_a_threshold_ch
     posthog.control("DELETE", "requests")
     assert thing.check({**captured, "cdc": {"auto_drop_slot": False}}).problems == []
     assert posthog.control("GET", "requests")["requests"] == []
+
+
+def test_a_view_has_not_the_name_of_a_synced_table(things: Things, posthog: PostHog) -> None:
+    things("ExternalDataSource").create(source(wait_for_first_sync=30))
+    view = things("SavedQuery", validate="live")
+    declared = {"name": "postgres_orders", "query": "SELECT 1 AS one"}
+    assert [str(problem) for problem in view.check(declared).problems] == ["name: is that of a synced table of a source"]
+    assert view.check({**declared, "name": "postgres_orders_daily"}).problems == []

@@ -8,7 +8,7 @@ views that read it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Literal
 
 from .. import errors
@@ -20,6 +20,7 @@ from ..declare import (
     Declaration,
     Message,
     Problem,
+    Question,
     Reported,
     ResourceArguments,
     Values,
@@ -147,6 +148,11 @@ class SavedQuery(Declaration):
         if query is not UNKNOWN and not same_sql(query, str(olds.get("query"))):
             yield from (Problem("query", mistake) for mistake in mistakes(query))
 
+    def questions(self, olds: Values, values: Values, own: bool) -> Iterable[Question]:
+        name = values["name"]
+        if name is not UNKNOWN and name != olds.get("name") and _may_be_synced(name):
+            yield Question("the name", "name", lambda api: _synced_problems(api, name))
+
     def normalise(self, values: Values) -> Values:
         result = dict(values)
         for field in ("name", "description", "folder"):
@@ -264,6 +270,12 @@ class SavedQuery(Declaration):
 def _may_be_synced(table: str) -> bool:
     """Whether the name is like that of a source's table: one of its parts is a type of sources."""
     return not {item.lower() for item in source_types()}.isdisjoint(re.split(r"[._]", table.lower()))
+
+
+def _synced_problems(api: Api, name: str) -> Iterator[Problem]:
+    rows = api.sibling("external_data_schemas").list()
+    if any(mapping(row.get("table")).get("name") == name for row in rows):
+        yield Problem("name", "is that of a synced table of a source")
 
 
 def _is_materialized(values: Values) -> bool:
