@@ -36,6 +36,7 @@ from . import resume
 from .errors import ConfigurationError, PostHogError
 
 if TYPE_CHECKING:
+    from .claims import Claims
     from .declare import Declaration
     from .lifecycle import Message, Session
 
@@ -103,6 +104,8 @@ class DynamicProvider(ResourceProvider):
         except PostHogError as error:
             return CheckResult(dict(news), [CheckFailure("", str(error))])
         _host.tell(checked.messages)
+        if not olds:  # the engine asks so, too, when it is going to replace an object that a diff wanted to stay
+            _host.give_up(_host.session().identity(declaration, checked.inputs))
         failures = [CheckFailure("", str(problem)) for problem in checked.problems]
         return CheckResult(_sent(checked.inputs), failures)
 
@@ -111,12 +114,12 @@ class DynamicProvider(ResourceProvider):
         """Says "do not know" where inputs differ: the engine then compares them itself and shows each change."""
         from . import lifecycle
 
-        declaration, olds = self._declaration(), _received(_olds)
-        found = lifecycle.diff(declaration, olds, _received(_news))
+        declaration, olds, news = self._declaration(), _received(_olds), _received(_news)
+        found = lifecycle.diff(declaration, olds, news)
         _host.found.discard(_id)
         # A refresh asks too, but of objects that no check was about.
-        if not found.changes and not found.unfinished and _host.session().is_own(declaration, olds):
-            _host.kept.add(_id)
+        if not found.replaces and _host.session().is_own(declaration, olds):
+            _host.keep(_id, _host.session().identity(declaration, news))
         certain = found.unfinished or PROVIDER_KEY not in _olds
         return DiffResult(
             changes=True if certain else None if found.changes else False,
@@ -133,6 +136,7 @@ class DynamicProvider(ResourceProvider):
         _host.tell(made.messages)
         if made.found:
             _host.found.add(made.id)
+        _host.claim(made.id)
         return CreateResult(made.id, _sent(made.outputs))
 
     @_bounded
@@ -154,7 +158,6 @@ class DynamicProvider(ResourceProvider):
 
         made = lifecycle.update(self._declaration(), _host.session(), _id, _received(_olds), _received(_news))
         _host.tell(made.messages)
-        _host.kept.add(_id)
         return UpdateResult(_sent(made.outputs))
 
     @_bounded
@@ -162,9 +165,11 @@ class DynamicProvider(ResourceProvider):
         """Deletes the object where it was made, unless a resource that stays is this very object."""
         from . import lifecycle
 
-        if _id in _host.found or _id in _host.kept:
+        session = _host.session()
+        if _id in _host.found or _id in _host.kept or session.is_anothers(_id):
             return
-        lifecycle.delete(self._declaration(), _host.session(), _id, _received(_props))
+        lifecycle.delete(self._declaration(), session, _id, _received(_props))
+        _host.unclaim(_id)
 
     def _declaration(self) -> Declaration:
         from .registry import declaration
@@ -190,15 +195,30 @@ class _Host:
         """What creates of this process found instead of making, until the engine asks about it as a resource of its
         own. On `pulumi up --replace` that may be the old object itself: the engine does not tell the provider of it
         before, and wants it deleted afterwards."""
-        self.kept: set[str] = set()
-        """What this process was asked about as a resource that stays. The state of an `up` that failed may hold such an
-        object twice: under the name or as the half of a replacement that it had before, which is to be deleted."""
+        self.kept: dict[str, tuple[object, ...]] = {}
+        """What this process was asked about as a resource that stays, with what makes it unique. The state of an `up`
+        that failed may hold such an object twice: under the name or as the half of a replacement that it had before,
+        which is to be deleted. Whether a change of it then fails, or is never begun, does not matter."""
+
+        self._claims: Claims | None = None
+
+    def keep(self, id: str, identity: tuple[object, ...]) -> None:
+        """Notes that an object stays."""
+        self.kept[id] = identity
+        self.claim(id)
+
+    def give_up(self, identity: tuple[object, ...]) -> None:
+        """Notes that an object does not stay after all."""
+        for id in [id for id, unique in self.kept.items() if unique == identity]:
+            del self.kept[id]
+            self.unclaim(id)
 
     def configure(self, config: Callable[[str], Any]) -> None:
         with self._lock:
             if self._session is not None:
                 return
             _settle_in()
+            from .claims import Claims
             from .lifecycle import Session
             from .settings import Settings
             from .transport import Transport
@@ -209,12 +229,24 @@ class _Host:
                 self._problem = error
                 return
             caller = f"pulumi/{version('pulumi')} python/{platform.python_version()}"
-            self._session = Session(settings, Transport(settings, announce=self.progress, caller=caller))
+            transport = Transport(settings, announce=self.progress, caller=caller)
+            self._claims = Claims(sys.argv[1] if _is_plugin() else f"alone_{os.getpid()}")
+            self._session = Session(settings, transport, self._claims.is_anothers)
 
     def session(self) -> Session:
         if self._session is None:
             raise self._problem or ConfigurationError("the provider was not configured")
         return self._session
+
+    def claim(self, id: str) -> None:
+        """Tells the processes of other `Provider`s that an object is needed."""
+        if self._claims is not None:
+            self._claims.add(id)
+
+    def unclaim(self, id: str) -> None:
+        """Tells them that it is not, or no longer."""
+        if self._claims is not None:
+            self._claims.remove(id)
 
     def tell(self, messages: Sequence[Message]) -> None:
         for message in messages:
@@ -245,9 +277,14 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
+def _is_plugin() -> bool:
+    """Whether this is the process that Pulumi's engine starts for dynamic providers, with its address as argument."""
+    return len(sys.argv) > 1 and sys.argv[0].replace(os.sep, "/").endswith("pulumi/dynamic/__main__.py")
+
+
 def _settle_in() -> None:
     """Makes the plugin process ours: errors without traceback, and an end when the engine is gone."""
-    if not sys.argv[0].replace(os.sep, "/").endswith("pulumi/dynamic/__main__.py"):
+    if not _is_plugin():
         return
     sys.tracebacklimit = 0
     try:

@@ -7,7 +7,7 @@ from .collection import Collection
 from .declare import Declaration, Message, Problem, Values, has_unknown
 from .holding import changed_values, live_inputs, refuse_unknown_fields
 from .session import Session
-from .twins import already_exists, own_orphan, twin_among
+from .twins import already_exists, own_orphan, refuse_anothers, twin_among
 
 Foreseen = tuple[list[Problem], list[Message]]
 
@@ -24,7 +24,7 @@ def foreseen(declaration: Declaration, session: Session, inputs: Values) -> Fore
     label = declaration.label(inputs)
     try:
         if wanted:
-            return [], [Message("info", f"{label}: {_adoption_text(declaration, session, inputs)}")]
+            return _adoption(declaration, session, inputs, label)
         return _clash(declaration, session, inputs, label)
     except errors.NotFound:
         return [Problem("adopt", f"PostHog has no {declaration.noun} with this id")], []
@@ -40,7 +40,7 @@ def _clash(declaration: Declaration, session: Session, inputs: Values, label: st
     twin = twin_among(declaration, session.listed(declaration, inputs), inputs)
     if twin is None:
         return [], []
-    if not session.made(twin):
+    if not session.made(twin, briefly=True):
         return [Problem("", str(already_exists(declaration, twin, inputs).about(label)))], []
     # Made by this key's user: perhaps the orphan of an interrupted `up`, which is taken back.
     try:
@@ -67,19 +67,22 @@ def clash_of_change(declaration: Declaration, session: Session, olds: Values, in
     return [Problem("", str(clash.about(label)))], []
 
 
-def _adoption_text(declaration: Declaration, session: Session, inputs: Values) -> str:
+def _adoption(declaration: Declaration, session: Session, inputs: Values, label: str) -> Foreseen:
     live = _wanted(declaration, session.briefly_at(declaration, inputs), inputs)
     if live is None:
-        return "there is nothing to adopt, so it will be made"
-    changed = sorted(changed_values(declaration, live_inputs(declaration, live, inputs), inputs))
-    effect = f"will change {', '.join(changed)}" if changed else "nothing on it will change"
-    return f"adopts {live['id']}; {effect}"
+        return [], [Message("info", f"{label}: there is nothing to adopt, so it will be made")]
+    changed, refusal = _changed(declaration, live, live_inputs(declaration, live, inputs), inputs)
+    if refusal is not None:
+        return [Problem("", str(refusal.about(label)))], []
+    effect = f"will change {', '.join(sorted(changed))}" if changed else "nothing on it will change"
+    return [], [Message("info", f"{label}: adopts {live['id']}; {effect}")]
 
 
-def adopted(declaration: Declaration, api: Collection, inputs: Values) -> Values | None:
+def adopted(declaration: Declaration, session: Session, api: Collection, inputs: Values) -> Values | None:
     """Takes the object over that `adopt` names, changed to what is asked for; None when a new one must be made.
 
     Raises:
+        AlreadyExists: It is that of another resource of this stack.
         NotFound: There is no object with the id given.
         Invalid: The object differs in something that cannot be changed in place, or this PostHog does not know all that
             is asked of it.
@@ -87,19 +90,30 @@ def adopted(declaration: Declaration, api: Collection, inputs: Values) -> Values
     live = _wanted(declaration, api, inputs)
     if live is None:
         return None
-    refuse_unknown_fields(declaration, live, inputs)
     id = str(live["id"])
+    refuse_anothers(declaration, session, id)
+    refuse_unknown_fields(declaration, live, inputs)
     olds = {**live_inputs(declaration, live, inputs), **declaration.outputs_of(live, {})}
-    changed = changed_values(declaration, olds, inputs)
-    fixed = [name for name in changed if declaration.replaces(name, olds, inputs)]
-    if fixed:
-        raise errors.Invalid(
-            f"the object to adopt ({id}) differs in `{fixed[0]}`, which cannot be changed in place",
-            hint="Write the argument as it is in PostHog, or leave `adopt` out to make a new object.",
-        )
+    changed, refusal = _changed(declaration, live, olds, inputs)
+    if refusal is not None:
+        raise refusal
     if changed:
         live = {**live, **declaration.update(api, id, olds, inputs, changed)}
     return live
+
+
+def _changed(
+    declaration: Declaration, live: Values, olds: Values, inputs: Values
+) -> tuple[Values, errors.Invalid | None]:
+    """What the adoption changes, and what is wrong with that."""
+    changed = changed_values(declaration, olds, inputs)
+    for name, value in changed.items():
+        if not has_unknown(value) and declaration.replaces(name, olds, inputs):
+            return changed, errors.Invalid(
+                f"the object to adopt ({live['id']}) differs in `{name}`, which cannot be changed in place",
+                hint="Write the argument as it is in PostHog, or leave `adopt` out to make a new object.",
+            )
+    return changed, None
 
 
 def _wanted(declaration: Declaration, api: Collection, inputs: Values) -> Values | None:

@@ -61,7 +61,7 @@ def create(declaration: Declaration, session: Session, inputs: Values) -> Made:
 def _made_or_found(declaration: Declaration, session: Session, api: Collection, inputs: Values) -> tuple[Values, str]:
     """The object, and how it was found if it was not made by this very call."""
     if inputs.get("adopt"):
-        live = adopted(declaration, api, inputs)
+        live = adopted(declaration, session, api, inputs)
         if live is not None:
             return live, _ADOPTED
     elif declaration.looks_before_create:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import cast
 
 from . import errors
 from .collection import Collection
 from .declare import Declaration, Values, mapping
 from .settings import CURRENT, Settings
-from .transport import Transport
+from .transport import Deadline, Transport
 
 PREVIEW_SECONDS = 10.0
 """How long a look-up in preview may take."""
@@ -19,23 +20,44 @@ _FRESH_SECONDS = 10.0
 
 
 class Session:
-    """One configured PostHog, as the lifecycle sees it: a transport, and the place new objects go to."""
+    """One configured PostHog, as the lifecycle sees it: a transport, and the place new objects go to.
 
-    def __init__(self, settings: Settings, transport: Transport) -> None:
+    Args:
+        settings: Where and as whom.
+        transport: Makes the requests.
+        is_anothers: Whether another `Provider` of the same run needs the object of an id.
+    """
+
+    def __init__(
+        self, settings: Settings, transport: Transport, is_anothers: Callable[[str], bool] = lambda _: False
+    ) -> None:
         self.settings = settings
         self.transport = transport
+        self.is_anothers = is_anothers
         self._current: str | None = None
         self._me: Values | None = None
+        self._nobody: errors.PostHogError | None = None
         self._lock = threading.Lock()
         self._listed: dict[tuple[str, str], list[Values] | errors.PostHogError] = {}
         self._own: set[tuple[object, ...]] = set()
         self._reading = threading.Lock()
         self._read: dict[tuple[str, str], tuple[float, dict[str, Values]]] = {}
 
-    def made(self, live: Values) -> bool:
-        """Whether this key's user made an object; no, when the key may not ask who that is."""
+    def made(self, live: Values, *, briefly: bool = False) -> bool:
+        """Whether this key's user made an object; no, when the key may not ask who that is.
+
+        Args:
+            briefly: It is asked for a preview: not worth a long wait, and not asked again when PostHog did not tell.
+        """
         if self._me is None:
-            self._me = self._asked(("users", "@me"))
+            if briefly and self._nobody is not None:
+                raise self._nobody
+            seconds = PREVIEW_SECONDS if briefly else None
+            try:
+                self._me = self._asked(("users", "@me"), self.transport.deadline(seconds, may_wait=not briefly))
+            except errors.PostHogError as error:
+                self._nobody = error
+                raise
         author = live.get("created_by")
         known = mapping(author).get("id", author)
         return known is not None and known in (self._me.get("id"), self._me.get("email"))
@@ -57,13 +79,13 @@ class Session:
         return self._current
 
     def _resolved(self) -> str:
-        id = self._asked(("projects", CURRENT)).get("id")
+        id = self._asked(("projects", CURRENT), self.transport.deadline()).get("id")
         return str(id) if isinstance(id, int) else CURRENT
 
-    def _asked(self, path: tuple[str, ...]) -> Values:
+    def _asked(self, path: tuple[str, ...], deadline: Deadline) -> Values:
         """What PostHog says outside of environments; nothing when the key may not ask."""
         try:
-            answer = self.transport.request("GET", path, environment=None, deadline=self.transport.deadline())
+            answer = self.transport.request("GET", path, environment=None, deadline=deadline)
         except (errors.MissingScope, errors.NoAccess):
             return {}
         return mapping(answer.body)
@@ -150,15 +172,16 @@ class Session:
 
     def remember_own(self, declaration: Declaration, values: Values) -> None:
         """Notes that an object is in state: on a replacement its own old self must not count as a clash."""
-        self._own.add(self._identity(declaration, values))
+        self._own.add(self.identity(declaration, values))
 
     def forget_own(self, declaration: Declaration, values: Values) -> None:
         """Notes that an object gave its natural key up."""
-        self._own.discard(self._identity(declaration, values))
+        self._own.discard(self.identity(declaration, values))
 
     def is_own(self, declaration: Declaration, values: Values) -> bool:
         """Whether the object with this natural key is one in state."""
-        return self._identity(declaration, values) in self._own
+        return self.identity(declaration, values) in self._own
 
-    def _identity(self, declaration: Declaration, values: Values) -> tuple[object, ...]:
+    def identity(self, declaration: Declaration, values: Values) -> tuple[object, ...]:
+        """What no two objects in state have in common."""
         return (declaration.kind, values.get("environment_id"), *declaration.natural_key(values))

@@ -23,12 +23,17 @@ def own_orphan(declaration: Declaration, session: Session, api: Collection, inpu
     if twin is None:
         return None
     if session.is_own(declaration, inputs):
+        otherwise = (
+            f"it keeps its {declaration.key_text} when it is renamed, so give the new one another name"
+            if {*declaration.key} & {*declaration.derived}
+            else f"if it is to get another {declaration.key_text}, run `pulumi up` with that change alone before"
+        )
         raise errors.AlreadyExists(
             f"the {declaration.noun} that has this {declaration.key_text} (id {twin.get('id')}) is in this stack, and "
             "has to go first",
-            hint="If it is to be replaced, add the option `delete_before_replace=True`; if it is to get another "
-            f"{declaration.key_text}, run `pulumi up` with that change alone before.",
+            hint=f"If it is to be replaced, add the option `delete_before_replace=True`; {otherwise}.",
         )
+    refuse_anothers(declaration, session, str(twin["id"]))
     if session.made(twin):
         live = declaration.fetch(api, str(twin["id"]), inputs)
         refuse_unknown_fields(declaration, live, inputs)
@@ -41,6 +46,20 @@ def own_orphan(declaration: Declaration, session: Session, api: Collection, inpu
             f"without it nobody can tell. {clash.hint}"
         )
     raise clash
+
+
+def refuse_anothers(declaration: Declaration, session: Session, id: str) -> None:
+    """Another `Provider` may serve the same environment.
+
+    Raises:
+        AlreadyExists: The object is that of another resource of this stack.
+    """
+    if session.is_anothers(id):
+        raise errors.AlreadyExists(
+            f"the {declaration.noun} that has this {declaration.key_text} (id {id}) is that of another resource of "
+            "this stack, which has another `provider`",
+            hint=f"Remove one of the two resources, or give it another {declaration.key_text}.",
+        )
 
 
 def twin_among(declaration: Declaration, objects: Iterable[Values], inputs: Values) -> Values | None:
@@ -62,9 +81,10 @@ def already_exists(declaration: Declaration, twin: Values, inputs: Values) -> er
     # A key that PostHog derives is not seen in the program, and cannot be changed there.
     derived = [f"`{inputs[name]}`" for name in declaration.key if name in declaration.derived]
     key = " ".join([declaration.key_text, *derived])
+    unless = ", unless for a resource that was renamed since" if derived else ""
     return errors.AlreadyExists(
         f"a {declaration.noun} with this {key} exists already in PostHog ({its}id {twin.get('id')}, made{by}{when})",
-        hint=f"This stack did not make it. Give the new one another {'name' if derived else key}; or take the existing "
-        "one over with `adopt=True`; or, if you renamed the resource in the program, add the option `aliases` with its "
-        "old name.",
+        hint=f"This stack did not make it{unless}. Give the new one another {'name' if derived else key}; or take the "
+        "existing one over with `adopt=True`; or, if you renamed the resource in the program, add the option `aliases` "
+        "with its old name.",
     )

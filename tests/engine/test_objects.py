@@ -264,6 +264,79 @@ def test_what_two_resources_of_a_half_done_up_share_is_kept(stacks: Stacks, post
     assert stack.steps() == []
 
 
+def test_what_is_kept_stays_also_when_its_change_fails_or_is_never_begun(stacks: Stacks, posthog: PostHog) -> None:
+    stack = stacks(HALF_WAY)
+    stack.config({"tests:names": "", "tests:number": "1"})
+    stack.up()
+    collections = {"external_data_sources", "warehouse_saved_queries", "insight_variables"}
+    before = {kind: {live["id"] for live in posthog.objects(kind)} for kind in collections}
+    stack.config({"tests:number": "2", "tests:names": "2"})
+    posthog.control("PUT", "faults", OTHER_FAILS)
+    assert "Not today" in stack.up(ok=False).output
+
+    # The source's change is refused, so that of the view, which needs it, is never begun.
+    changed = HALF_WAY.replace("Schema()", 'Schema(sync_frequency="1hour")').replace("    made = [", "    source = (")
+    changed = changed.replace('1hour")}),', '1hour")})')
+    changed = changed.replace("        InsightVariable(f", "    )\n    made = [\n        InsightVariable(f")
+    changed = changed.replace(
+        'query="SELECT 1 AS x")', 'query="SELECT 2 AS x", opts=pulumi.ResourceOptions(depends_on=[source]))'
+    )
+    changed = changed.replace("depends_on=made", "")
+    stack.program(changed)
+    refused = {**OTHER_FAILS, "match": {"method": "PATCH", "path": "external_data_sources/*/bulk_update_schemas"}}
+    posthog.control("PUT", "faults", [refused])
+    posthog.control("DELETE", "requests")
+    told = stack.up("--continue-on-error", ok=False).output
+    assert "Not today" in told
+    assert posthog.control("GET", "requests?method=delete")["requests"] == []
+    assert {kind: {live["id"] for live in posthog.objects(kind)} for kind in collections} == before
+
+    posthog.control("DELETE", "faults")
+    stack.up()
+    assert {kind: {live["id"] for live in posthog.objects(kind)} for kind in collections} == before
+    assert posthog.one("warehouse_saved_queries")["query"]["query"] == "SELECT 2 AS x"
+    assert stack.steps("--refresh") == []
+
+
+@pytest.mark.fault(28)
+def test_a_new_name_and_a_new_provider_at_once_lose_nothing(stacks: Stacks, posthog: PostHog) -> None:
+    stack = stacks(HALF_WAY)
+    stack.config({"tests:names": "", "tests:number": "1"})
+    stack.up()
+    collections = ("external_data_sources", "warehouse_saved_queries", "insight_variables")
+    before = {kind: {live["id"] for live in posthog.objects(kind)} for kind in collections}
+    elsewhere = HALF_WAY.replace("ExternalDataSource, ", "ExternalDataSource, Provider, ")
+    elsewhere = elsewhere.replace(
+        "    made = [", '    here = pulumi.ResourceOptions(provider=Provider("here"))\n    made = ['
+    )
+    stack.program(
+        elsewhere.replace("Schema()})", "Schema()}, opts=here)")
+        .replace("default_value=5)", "default_value=5, opts=here)")
+        .replace('AS x")', 'AS x", opts=here)')
+    )
+    stack.config({"tests:names": "2"})
+    stack.up()
+    assert {kind: {live["id"] for live in posthog.objects(kind)} for kind in collections} == before
+    kinds = ("ExternalDataSource", "SavedQuery", "InsightVariable")
+    assert {item["id"] for kind in kinds for item in stack.resources(kind)} == set().union(*before.values())
+    assert stack.steps("--refresh") == []
+
+
+@pytest.mark.fault(28)
+def test_two_providers_do_not_share_an_object(stacks: Stacks, posthog: PostHog) -> None:
+    stack = stacks("""
+        import pulumi
+        from pulumi_posthog import Provider, SavedQuery
+        one = SavedQuery("one", name="people", query="SELECT 1 AS x")
+        here = pulumi.ResourceOptions(provider=Provider("here"), depends_on=[one])
+        SavedQuery("two", name="people", query="SELECT 1 AS x", opts=here)
+    """)
+    told = stack.up(ok=False).output
+    assert "is that of another resource of this stack, which has another `provider`" in told
+    view = posthog.one("warehouse_saved_queries")
+    assert [item["id"] for item in stack.resources("SavedQuery")] == [view["id"]]
+
+
 @pytest.mark.parametrize("command", ["up", "destroy"])
 def test_what_a_refresh_of_the_same_command_has_seen_is_deleted_all_the_same(
     stacks: Stacks, posthog: PostHog, command: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -150,27 +151,16 @@ def test_an_id_that_does_not_exist_is_an_error(things: Things, sample: Sample, p
     assert posthog.objects(things(sample.kind).declaration.collection) == []
 
 
-def test_a_source_of_another_type_is_not_adopted(things: Things, posthog: PostHog) -> None:
-    connection = {
-        "host": "postgres.local",
-        "port": 5432,
-        "database": "shop",
-        "user": "posthog",
-        "password": "local-password",
-        "schema": "public",
-    }
+def test_what_an_adoption_cannot_change_is_told_in_preview_and_not_done(things: Things, posthog: PostHog) -> None:
     first = things("ExternalDataSource")
-    first.create({"source_type": "Postgres", "prefix": "a_", "connection": connection, "schemas": {"orders": {}}})
-    with pytest.raises(errors.Invalid, match="differs in `prefix`, which cannot be changed in place"):
-        things("ExternalDataSource").create(
-            {
-                "source_type": "Postgres",
-                "prefix": "b_",
-                "connection": connection,
-                "schemas": {"orders": {}},
-                "adopt": first.id,
-            }
-        )
+    first.create(source(prefix="a_"))
+    other = things("ExternalDataSource")
+    checked = other.check(source(prefix="b_", adopt=first.id))
+    told = f"the object to adopt ({first.id}) differs in `prefix`, which cannot be changed in place"
+    assert told in str(checked.problems[0])
+    with pytest.raises(errors.Invalid, match=re.escape(told)):
+        lifecycle.create(other.declaration, other.session, checked.inputs)
+    assert posthog.one("external_data_sources")["prefix"] == "a_"
 
 
 @pytest.mark.fault(28)

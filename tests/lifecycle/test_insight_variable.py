@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pulumi_posthog_provider import errors
 from support.posthog import PostHog
 
 from .conftest import Things
@@ -82,3 +83,17 @@ def test_white_space_around_the_query_of_the_choices_is_no_change(things: Things
     thing = things("InsightVariable")
     assert thing.create(declared).messages == []
     thing.assert_settled(declared)
+
+
+@pytest.mark.feature(44)
+def test_a_code_name_that_a_renamed_variable_keeps_is_told_as_that(things: Things) -> None:
+    first = things("InsightVariable")
+    first.create({"name": "Region", "type": "String"})
+    first.update({"name": "Area", "type": "String"})
+    new = {"name": "Region", "type": "String"}
+    (problem,) = things("InsightVariable", validate="lists").check(new).problems
+    assert "did not make it, unless for a resource that was renamed since" in str(problem)
+    second = things("InsightVariable")
+    second.session = first.session
+    with pytest.raises(errors.AlreadyExists, match="keeps its code name when it is renamed"):
+        second.create(new)

@@ -104,19 +104,33 @@ class Hosts:
         self.errors = folder / "stderr.txt"
         """What the processes wrote to standard error."""
         self._engine = _Engine()
-        self._server = grpc.server(futures.ThreadPoolExecutor(max_workers=2))
-        engine_pb2_grpc.add_EngineServicer_to_server(self._engine, self._server)
-        self._address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
-        self._server.start()
+        self._servers: list[Any] = []
         self._processes: list[subprocess.Popen[bytes]] = []
 
+    def engine(self) -> str:
+        """The address of another engine; all of them log to the same place."""
+        server = grpc.server(futures.ThreadPoolExecutor(max_workers=2))
+        engine_pb2_grpc.add_EngineServicer_to_server(self._engine, server)
+        address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+        server.start()
+        self._servers.append(server)
+        return address
+
     def start(
-        self, config: Mapping[str, str], environ: Mapping[str, str] | None = None, through: Sequence[str] = ()
+        self,
+        config: Mapping[str, str],
+        environ: Mapping[str, str] | None = None,
+        through: Sequence[str] = (),
+        engine: str = "",
     ) -> Host:
-        """A provider process configured like the engine configures one; started through another command if given."""
+        """A provider process configured as the engine of that address, or one of its own, configures it.
+
+        Args:
+            through: A command to start it with.
+        """
         with self.errors.open("a") as errors:
             process = subprocess.Popen(
-                [*through, sys.executable, "-u", "-m", "pulumi.dynamic", self._address],
+                [*through, sys.executable, "-u", "-m", "pulumi.dynamic", engine or self.engine()],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -140,7 +154,8 @@ class Hosts:
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
                     pipe.close()
-        self._server.stop(None)
+        for server in self._servers:
+            server.stop(None)
 
 
 @pytest.fixture
