@@ -42,6 +42,15 @@ class Collection:
         self._transport.pause(seconds, why)
         self._deadline.extend(seconds)
 
+    @property
+    def is_late(self) -> bool:
+        """Whether the time for this operation is over."""
+        return self._deadline.left <= 0
+
+    def allow(self, seconds: float) -> None:
+        """Gives the operation more time, if it has less than this left."""
+        self._deadline.extend(max(0.0, seconds - self._deadline.left))
+
     def sibling(self, name: str) -> Collection:
         """Another collection of the same environment, within the same deadline."""
         return Collection(self._transport, self.environment, name, self._deadline, self._secrets)

@@ -29,6 +29,9 @@ class _Unknown:
 
 UNKNOWN = _Unknown()
 
+FORMER = "former"
+"""The key under which the values of an update hold those before it, whose secrets are still to be kept out of texts."""
+
 
 def has_unknown(value: object) -> bool:
     """Whether a value is, or somewhere holds, `UNKNOWN`."""
@@ -378,9 +381,9 @@ class Declaration:
         """Puts a refusal into better words, where PostHog's do not say what is wrong or what to do."""
 
     def after_create(self, api: Api, live: Values, values: Values) -> Values:
-        """Steps that the create call does not take; gives the live object, complete.
+        """Steps that the create call does not take, repeated for an object that was left unfinished.
 
-        May be repeated: for an object that was left unfinished, `live` holds its id alone.
+        Gives the live object, complete.
         """
         return live
 

@@ -15,7 +15,18 @@ from .adoption import Foreseen, clash_of_change, foreseen
 from .checks import validated
 from .collection import Collection
 from .creation import UNFINISHED, create
-from .declare import Declaration, Message, Problem, Values, default_of, has_unknown, id_problems, mapping, traits
+from .declare import (
+    FORMER,
+    Declaration,
+    Message,
+    Problem,
+    Values,
+    default_of,
+    has_unknown,
+    id_problems,
+    mapping,
+    traits,
+)
 from .holding import (
     RECORDED,
     about,
@@ -126,11 +137,17 @@ def _asked(declaration: Declaration, session: Session, olds: Values, inputs: Val
     return problems, [Message("warning", text)] if unasked else []
 
 
+_NOBODYS = ("id", "deleted")
+"""Fields of an object that Pulumi itself decides on."""
+
+
 def _common_problems(declaration: Declaration, given: Values) -> Iterable[Problem]:
     yield from id_problems("adopt", given.get("adopt"))
     for name in mapping(given.get("extra")):
         if name in declaration.inputs.model_fields or name in added(declaration):
             yield Problem(f'extra["{name}"]', "is an argument of its own")
+        elif name in _NOBODYS:
+            yield Problem(f'extra["{name}"]', "cannot be set")
         elif name in declaration.otherwise:
             argument = declaration.otherwise[name]
             by = f"the argument `{argument}`" if argument else "this package itself"
@@ -204,14 +221,17 @@ def update(declaration: Declaration, session: Session, id: str, olds: Values, ne
         NotFound: It was deleted outside Pulumi.
     """
     label = declaration.label(olds)
-    with about(label, "updated", {**olds, **news}, declaration, session):
-        api = session.at(declaration, news)
+    known: Values = {**olds, **news, FORMER: olds}
+    with about(label, "updated", known, declaration, session):
+        api = session.at(declaration, known)
         session.changes_something(declaration, api)
         changed = changed_values(declaration, olds, news)
         try:
             live: Values = {}
             if olds.get(UNFINISHED):
-                live = declaration.after_create(api, {"id": id}, news)
+                live = declaration.fetch(api, id, news)
+                refuse_unknown_fields(declaration, live, news)
+                live = declaration.after_create(api, live, news)
             if changed:
                 live = _patched(declaration, api, id, olds, news, changed)
         except errors.NotFound as error:
@@ -226,9 +246,9 @@ def update(declaration: Declaration, session: Session, id: str, olds: Values, ne
     if declaration.natural_key(olds) != declaration.natural_key(news):
         session.forget_own(declaration, olds)
     reported = {name: olds[name] for name in declaration.outputs.model_fields if name in olds}
-    outputs = {**reported, **news, **declaration.outputs_of(live, {**olds, **news})}
+    outputs = {**reported, **news, **declaration.outputs_of(live, known)}
     messages = kept_differently(declaration, live, sent, outputs, label) if live else []
-    messages += labelled(declaration, news, declaration.notices(live, news))
+    messages += labelled(declaration, known, declaration.notices(live, news))
     return Made(id, outputs, None, messages)
 
 

@@ -67,7 +67,7 @@ class Objects:
             found = (
                 item
                 for item in self.declaration.candidates(self.api(), key)
-                if self.declaration.natural_key(item) == wanted
+                if self.declaration.natural_key({name: item.get(name) for name in self.declaration.key}) == wanted
             )
             twin = next(found, None)
         return None if twin is None else self.get(str(twin["id"]))

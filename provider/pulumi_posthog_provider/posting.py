@@ -25,6 +25,9 @@ _WORK = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
 """The same, at first, while PostHog may still be at work on a create whose answer was lost: it dials the customer's
 database. The last pause is repeated for as long as that may take."""
 
+_LOOK = 30.0
+"""Seconds to look for what a create has made that PostHog never answered, when that took all the time there was."""
+
 
 class Posting:
     """One create, as long as it lasts."""
@@ -59,10 +62,13 @@ class Posting:
                 if not error.outcome_unknown:
                     raise
                 lost = error
+                is_late = self._api.is_late
+                if self._declaration.slow_create:
+                    self._api.allow(_LOOK)
                 found = self._looked_for(self._while_at_work(time.monotonic() - began), error)
                 if found is not None:
                     return found, LOST
-                if last:
+                if last or is_late:
                     raise
                 continue
             live = cast("Values", answer.body)

@@ -27,10 +27,15 @@ _TABLE_DEFAULTS: Values = {"should_sync": True, "cdc_table_mode": "consolidated"
 _FREQUENCY, _CDC_FREQUENCY = "6hour", "5min"
 _SETS = ("enabled_columns", "primary_key_columns", "row_filters")
 """Lists whose order says nothing."""
-_RESET = ("sync_frequency", "sync_time_of_day", "enabled_columns", "row_filters")
-"""Settings whose default PostHog takes at any time, and that it does not choose by itself."""
-_RESET_LATER = ("full_refresh_interval_days", "full_refresh_time_of_day")
-"""The same, but not known to older ones."""
+_RESET = (
+    "sync_frequency",
+    "sync_time_of_day",
+    "enabled_columns",
+    "row_filters",
+    "full_refresh_interval_days",
+    "full_refresh_time_of_day",
+)
+"""Settings of every table that PostHog does not choose by itself, and whose default it takes at any time."""
 _FOUND = ("primary_key_columns",)
 """What PostHog finds by itself, and lets nobody change once there is data (contract 6.3): taken away, it stays."""
 _TIMES = ("sync_time_of_day", "full_refresh_time_of_day")
@@ -59,7 +64,9 @@ class RowFilter(Arguments):
 class Schema(Arguments):
     """How one table is synced."""
 
-    should_sync: bool = argument(True, doc="Whether the table is synced; false keeps what was synced before.")
+    should_sync: bool | None = argument(
+        None, doc="Whether the table is synced, which it is if left out; false keeps what was synced before."
+    )
     sync_type: SyncType | None = argument(
         None, doc="How rows are copied; `full_refresh` if left out (direct sources have none)."
     )
@@ -162,7 +169,7 @@ def changed_tables(olds: dict[str, Values], news: dict[str, Values]) -> dict[str
                 result[name] = {"should_sync": False}
         elif name not in olds:
             # It may have been set otherwise before.
-            result[name] = {**{key: _default(key, news[name]) for key in _RESET}, **sent_settings(news[name])}
+            result[name] = {**_defaults(news[name]), **sent_settings(news[name])}
         else:
             changes = _changed_settings(olds[name], news[name])
             if changes:
@@ -188,13 +195,20 @@ def starts_a_sync(olds: dict[str, Values], news: dict[str, Values]) -> bool:
 def _changed_settings(old: Values, new: Values) -> Values:
     changes: Values = {
         key: new.get(key, _default(key, new))
-        for key in {*sent_settings(old), *sent_settings(new)}
+        for key in {*sent_settings(old), *sent_settings(new), "sync_frequency"}  # its default depends on the type
         if not _same_setting(key, old.get(key, _default(key, old)), new.get(key, _default(key, new)))
         and (key in new or key not in _FOUND)
     }
     if new.get("sync_type") and _TYPE_SETTINGS & {*changes}:
         changes["sync_type"] = new["sync_type"]  # PostHog takes these settings only together with it (contract 6.3)
     return changes
+
+
+def _defaults(table: Values) -> Values:
+    """What a table of this type has where nothing is declared, of all that PostHog does not choose by itself."""
+    kind = table.get("sync_type")
+    of_type = ["incremental_field_lookback_seconds"] * (kind in _NEEDS_CURSOR) + ["cdc_table_mode"] * (kind == "cdc")
+    return {key: _default(key, table) for key in (*_RESET, *of_type)}
 
 
 def _default(key: str, table: Values) -> Any:
@@ -249,11 +263,11 @@ def live_table(declared: Values, row: Values, known: Values) -> Values:
         now = row.get(key, value)
         kept = key == "triggers" or (key in known and known[key] == now) or _same_setting(key, value, now)
         result[key] = value if kept else now
-    # What is not declared is at its default, unless somebody changed it in PostHog. A table that changes its type keeps
-    # the frequency that was the default before.
-    for key in (*_RESET, *_RESET_LATER):
-        if key not in declared and row.get(key) not in (None, [], _FREQUENCY, _CDC_FREQUENCY):
-            result[key] = row[key]
+    # What is not declared is at its default, unless somebody changed it in PostHog.
+    for key, default in _defaults({**declared, **row}).items():
+        now = row.get(key)
+        if key not in declared and now != default and not (now is None or (key == "row_filters" and now == [])):
+            result[key] = now
     return {key: value for key, value in result.items() if value is not None}
 
 

@@ -7,7 +7,8 @@ import html
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, cast
 from urllib.parse import quote, quote_plus
 
 SAID_AT_MOST = 500
@@ -46,6 +47,17 @@ def redact(text: str, secrets: Iterable[str]) -> str:
         else:
             text = text.replace(spelling, HIDDEN)
     return text
+
+
+def redacted_in(value: Any, secrets: Sequence[str]) -> Any:
+    """The same of every text in a value of JSON; names are left as they are."""
+    if isinstance(value, str):
+        return redact(value, secrets)
+    if isinstance(value, dict):
+        return {name: redacted_in(item, secrets) for name, item in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [redacted_in(item, secrets) for item in cast("list[Any]", value)]
+    return value
 
 
 def _spellings(secret: str) -> Iterator[str]:

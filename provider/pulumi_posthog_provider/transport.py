@@ -207,7 +207,10 @@ class Transport:
             failures += 1
             pause = result.wait + self._jitter() * backoff(failures)
             if not _worth_another(call, result, failures) or pause >= deadline.left or not self._quota.take():
-                if failures > 1:
+                if result.wait and result.wait >= deadline.left:
+                    result.error.message += f": the wait would be {spell(result.wait)}, longer than there is time for"
+                    result.error.hint = "Run `pulumi up` again later."
+                elif failures > 1:
                     result.error.message += f", tried {failures} times in {spell(self._clock() - started)}"
                 raise result.error
             self._pause(pause, result.error.message)

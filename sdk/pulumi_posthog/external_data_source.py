@@ -35,7 +35,7 @@ class Schema(Arguments):
     """How one table is synced.
 
     Attributes:
-        should_sync: Whether the table is synced; false keeps what was synced before.
+        should_sync: Whether the table is synced, which it is if left out; false keeps what was synced before.
         sync_type: How rows are copied; `full_refresh` if left out (direct sources have none).
         incremental_field: The column that grows with every change; needed for `incremental` and `append`.
         incremental_field_type: The type of `incremental_field`.
@@ -53,7 +53,7 @@ class Schema(Arguments):
             first or removing the last of them does nothing.
     """
 
-    should_sync: pulumi.Input[bool] = True
+    should_sync: pulumi.Input[bool] | None = None
     sync_type: pulumi.Input[Literal["full_refresh", "incremental", "append", "webhook", "cdc", "xmin"]] | None = None
     incremental_field: pulumi.Input[str] | None = None
     incremental_field_type: (
@@ -172,7 +172,7 @@ class ExternalDataSource(Resource, module="posthog", name="ExternalDataSource"):
     cdc: pulumi.Output[dict[str, Any] | None]
     """Change data capture: needed for tables with `sync_type` cdc. Removing it turns it off."""
     triggers: pulumi.Output[dict[str, Any] | None]
-    """Any values; when one of them changes, PostHog syncs the source anew."""
+    """Any values; when one of them is added, changed or removed, PostHog starts a sync of the source."""
     host: pulumi.Output[str]
     """The PostHog it was made at."""
     environment_id: pulumi.Output[str]
@@ -265,7 +265,8 @@ class ExternalDataSource(Resource, module="posthog", name="ExternalDataSource"):
             wait_for_first_sync: How many seconds a new source, or one with new tables, waits at most for its
                 enabled tables to be synced once; not at all if left out. The source is kept when the time is over
                 or a sync fails; a warning says which.
-            triggers: Any values; when one of them changes, PostHog syncs the source anew.
+            triggers: Any values; when one of them is added, changed or removed, PostHog starts a sync of the
+                source.
             allow_replace: Allows changes that need a new source, which drops the data synced so far.
         """
         super().__init__(

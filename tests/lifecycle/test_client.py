@@ -584,9 +584,11 @@ def test_tables_are_changed_whatever_posthog_knows(
     client: Client, shop: ExternalDataSourceInfo, posthog: PostHog, version: str
 ) -> None:
     posthog.control("POST", "version", {"posthog_version": version})
+    (orders,) = [table for table in client.external_data_schemas.list() if table.name == "orders"]
+    client.external_data_schemas.update(orders.id, should_sync=False)
     client.external_data_sources.update(shop.id, schemas={"orders": Schema(sync_frequency="1hour")})
     tables = {table.name: table for table in client.external_data_schemas.list()}
-    assert tables["orders"].sync_frequency == "1hour"
+    assert (tables["orders"].sync_frequency, tables["orders"].should_sync) == ("1hour", False)
     change = {"full_refresh_interval_days": 7}
     if version == "N":
         assert client.external_data_schemas.update(tables["orders"].id, **change).full_refresh_interval_days == 7

@@ -272,9 +272,12 @@ def test_a_source_is_never_replaced_unless_that_is_allowed(things: Things) -> No
 def test_the_old_source_goes_first_when_the_new_one_needs_its_name(things: Things) -> None:
     thing = things("ExternalDataSource")
     thing.create(source(prefix="shop_"))
-    direct = source(prefix="shop_", access_method="direct", schemas=None, allow_replace=True)
-    assert thing.diff(direct).delete_before_replace is True
+    asked_for = source(prefix="shop_", description="The user's `replace_on_changes` may be about this.")
+    assert thing.diff(asked_for).delete_before_replace is True
     assert thing.diff(source(prefix="other_", allow_replace=True)).delete_before_replace is False
+    # A direct source does not use the prefix of a synced one up.
+    direct = source(prefix="shop_", access_method="direct", schemas=None, allow_replace=True)
+    assert thing.diff(direct).delete_before_replace is False
 
 
 def test_a_source_whose_tables_could_not_be_set_is_kept_and_finished_later(things: Things, posthog: PostHog) -> None:

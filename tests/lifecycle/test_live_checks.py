@@ -134,5 +134,7 @@ def test_a_view_has_not_the_name_of_a_synced_table(things: Things, posthog: Post
     things("ExternalDataSource").create(source(wait_for_first_sync=30))
     view = things("SavedQuery", validate="live")
     declared = {"name": "postgres_orders", "query": "SELECT 1 AS one"}
-    assert [str(problem) for problem in view.check(declared).problems] == ["name: is that of a synced table of a source"]
+    assert [str(problem) for problem in view.check(declared).problems] == [
+        "name: is that of a synced table of a source"
+    ]
     assert view.check({**declared, "name": "postgres_orders_daily"}).problems == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -164,6 +165,29 @@ def test_posthog_may_work_on_a_source_for_as_long_as_is_promised(
     monkeypatch.setattr(exchange, "_sent", sent)
     thing.create(SOURCE)
     assert [patience for method, patience in asked if method == "POST"] == [180]
+
+
+@pytest.mark.fault(6)
+def test_a_source_whose_create_is_never_answered_is_looked_for(things: Things, posthog: PostHog) -> None:
+    thing = things("ExternalDataSource")
+    thing.session.settings = replace(thing.session.settings, source_timeout=2.0)
+    rule = {"match": {"method": "POST", "path": "external_data_sources"}, "at": "after", "do": "hang", "seconds": 20}
+    plan(posthog, rule)
+    made = thing.create(SOURCE)
+    assert posthog.one("external_data_sources")["id"] == made.id
+    assert any("only the answer was lost. It is used." in message.text for message in made.messages)
+    assert len(created(thing, posthog)) == 1
+
+
+@pytest.mark.fault(6)
+def test_a_source_is_not_sent_again_when_all_its_time_is_over(things: Things, posthog: PostHog) -> None:
+    thing = things("ExternalDataSource")
+    thing.session.settings = replace(thing.session.settings, source_timeout=2.0)
+    rule = {"match": {"method": "POST", "path": "external_data_sources"}, "do": "hang", "seconds": 20}
+    plan(posthog, rule)
+    with pytest.raises(errors.OutcomeUnknown):
+        thing.create(SOURCE)
+    assert len(created(thing, posthog)) == 1
 
 
 @pytest.mark.fault(6)

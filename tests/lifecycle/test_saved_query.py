@@ -32,6 +32,16 @@ def test_a_view_is_materialised_on_request_and_no_longer_on_removal(things: Thin
     assert (live["is_materialized"], live["sync_frequency"]) == (False, None)
 
 
+@pytest.mark.feature(3, 4)
+def test_a_view_without_rows_may_change_its_folder_in_the_same_update(things: Things, posthog: PostHog) -> None:
+    thing = things("SavedQuery")
+    thing.create(view(materialized=True, sync_frequency="never", folder="Marts"))
+    assert thing.update(view(folder="Staging")).messages == []
+    live = posthog.one("warehouse_saved_queries")
+    assert (live["is_materialized"], live["folder_name"]) == (False, "Staging")
+    thing.assert_settled(view(folder="Staging"))
+
+
 @pytest.mark.feature(3, 32)
 @pytest.mark.parametrize(
     "declared",

@@ -161,6 +161,21 @@ def test_what_an_older_posthog_does_not_know_is_named_and_nothing_is_left(
         thing.update(declared)
 
 
+@pytest.mark.feature(6)
+def test_what_could_not_be_taken_back_stays_unfinished(things: Things, posthog: PostHog) -> None:
+    posthog.control("POST", "version", {"posthog_version": "S"})
+    rule = {"match": {"method": "DELETE", "path": "warehouse_saved_queries/*"}, "do": "status", "status": 400}
+    posthog.control("PUT", "faults", [rule])
+    view = things("SavedQuery")
+    declared = {"name": "people", "query": "SELECT 1 AS one", "description": "text"}
+    assert isinstance(view.create(declared).problem, errors.Incomplete)
+    with pytest.raises(errors.Invalid, match="this PostHog does not know `description`"):
+        view.update(declared)
+    del declared["description"]
+    assert "unfinished" not in view.update(declared).outputs
+    view.assert_settled(declared)
+
+
 def test_a_call_that_posthog_does_not_have_is_not_taken_for_a_source_that_is_gone(
     things: Things, posthog: PostHog
 ) -> None:
@@ -380,7 +395,15 @@ def test_a_replacement_is_refused_in_preview_and_says_what_it_costs(things: Thin
     assert thing.check(source(prefix="a_", allow_replace=True)).messages == []
     direct = source(prefix="a_", access_method="direct", schemas=None, allow_replace=True)
     difference = thing.diff(direct)
-    assert (difference.replaces, difference.delete_before_replace) == (["access_method"], True)
+    assert (difference.replaces, difference.delete_before_replace) == (["access_method"], False)
+
+
+def test_a_direct_source_may_have_the_name_of_a_prefix(things: Things, posthog: PostHog) -> None:
+    things("ExternalDataSource").create(source(prefix="shop"))
+    direct = source(prefix="shop", access_method="direct", schemas=None)
+    assert things("ExternalDataSource", validate="lists").check(direct).problems == []
+    things("ExternalDataSource").create(direct)
+    assert sorted(live["access_method"] for live in posthog.objects("external_data_sources")) == ["direct", "warehouse"]
 
 
 @pytest.mark.feature(51)
@@ -492,16 +515,61 @@ def test_a_table_that_comes_back_has_none_of_its_old_settings(things: Things, po
     thing.assert_settled(again)
 
 
-@pytest.mark.feature(28)
-def test_a_setting_that_is_not_declared_is_seen_when_somebody_makes_it(things: Things, posthog: PostHog) -> None:
+@pytest.mark.feature(7, 11)
+@pytest.mark.parametrize("version", ["N", "M", "S"])
+def test_an_incremental_table_that_comes_back_has_none_either(things: Things, posthog: PostHog, version: str) -> None:
+    posthog.control("POST", "version", {"posthog_version": version})
+    whole = {"full_refresh_interval_days": 7, "full_refresh_time_of_day": "02:00"} if version == "N" else {}
+    before = {**CURSOR, "incremental_field_lookback_seconds": 600, **whole}
     thing = things("ExternalDataSource")
-    thing.create(source())
-    posthog.call("PATCH", f"external_data_schemas/{table(posthog, 'orders')['id']}/", {"sync_frequency": "24hour"})
+    thing.create(source(schemas={"orders": before, "users": {}}))
+    thing.update(source(schemas={"users": {}}))
+    again = source(schemas={"orders": CURSOR, "users": {}})
+    assert thing.update(again).messages == []
+    row = table(posthog, "orders")
+    settings = ("incremental_field_lookback_seconds", "full_refresh_interval_days", "full_refresh_time_of_day")
+    assert [row.get(name) for name in settings] == [None, None, None]
+    thing.assert_settled(again)
+
+
+@pytest.mark.feature(28)
+@pytest.mark.parametrize(
+    ("declared", "made", "shown"),
+    [
+        ({}, {"sync_frequency": "24hour"}, {"sync_frequency": "6hour"}),
+        ({}, {"sync_frequency": "5min"}, {"sync_frequency": "6hour"}),
+        ({}, {"enabled_columns": []}, {"enabled_columns": None}),
+        (
+            CURSOR,
+            {"sync_type": "incremental", "incremental_field_lookback_seconds": 900},
+            {"incremental_field_lookback_seconds": None},
+        ),
+    ],
+    ids=["24hour", "5min", "no columns", "lookback"],
+)
+def test_a_setting_that_is_not_declared_is_seen_when_somebody_makes_it(
+    things: Things, posthog: PostHog, declared: dict[str, Any], made: dict[str, Any], shown: dict[str, Any]
+) -> None:
+    thing = things("ExternalDataSource")
+    wanted = source(schemas={"orders": declared})
+    thing.create(wanted)
+    posthog.call("PATCH", f"external_data_schemas/{table(posthog, 'orders')['id']}/", made)
     thing.refresh()
-    assert [change.path for change in thing.diff(source()).changes] == [("schemas",)]
-    thing.update(source())
-    assert table(posthog, "orders")["sync_frequency"] == "6hour"
-    thing.assert_settled(source())
+    assert [change.path for change in thing.diff(wanted).changes] == [("schemas",)]
+    thing.update(wanted)
+    assert {name: table(posthog, "orders")[name] for name in shown} == shown
+    thing.assert_settled(wanted)
+
+
+@pytest.mark.feature(11)
+def test_a_table_gets_the_frequency_that_is_usual_for_its_type(things: Things, posthog: PostHog) -> None:
+    thing = things("ExternalDataSource")
+    thing.create(source(cdc={}))
+    for sync_type, frequency in (("cdc", "5min"), ("full_refresh", "6hour")):
+        wanted = source(cdc={}, schemas={"orders": {"sync_type": sync_type}})
+        thing.update(wanted)
+        assert table(posthog, "orders")["sync_frequency"] == frequency
+        thing.assert_settled(wanted)
 
 
 @pytest.mark.feature(11)
@@ -558,8 +626,9 @@ def test_triggers_act_when_they_change_and_the_preview_says_so(things: Things, p
     [
         {"connection": {**CONNECTION, "host": " postgres.local\n", "user": "posthog "}},
         {"new_tables": "sync", "auto_sync_schema_patterns": []},
+        {"revenue_analytics_config": {}},
     ],
-    ids=["white space", "no patterns"],
+    ids=["white space", "no patterns", "no settings"],
 )
 def test_what_posthog_stores_otherwise_is_no_change(things: Things, more: dict[str, Any]) -> None:
     thing = things("ExternalDataSource")
@@ -594,6 +663,28 @@ def test_a_secret_in_an_error_of_a_sync_is_not_stored(things: Things, posthog: P
     assert "local-password" not in str({name: value for name, value in live.outputs.items() if name != "connection"})
 
 
+@pytest.mark.fault(46, 57)
+def test_the_secret_before_a_rotation_is_neither_told_nor_stored(things: Things, posthog: PostHog) -> None:
+    thing = things("ExternalDataSource")
+    thing.create(source())
+    rotated = source(connection={**CONNECTION, "password": "sentinel-password"})
+    told = "no access with local-password, nor with sentinel-password"
+    rule = {"match": {"method": "PATCH", "path": "external_data_sources/*"}, "do": "status"}
+    refusal = {"type": "validation_error", "code": "invalid", "attr": None, "detail": told}
+    posthog.control("PUT", "faults", [{**rule, "status": 400, "json": refusal}])
+    with pytest.raises(errors.Invalid) as caught:
+        thing.update(rotated)
+    assert "no access with [secret], nor with [secret]" in str(caught.value)
+    posthog.control("PUT", "vendors", [{"source_type": "Postgres", "match": {}, "credentials": {}}])
+    shown = posthog.one("external_data_sources")
+    shown = {**shown, "latest_error": told, "schemas": [{**row, "latest_error": told} for row in shown["schemas"]]}
+    posthog.control("PUT", "faults", [{**rule, "status": 200, "json": shown}])
+    outputs = thing.update(rotated).outputs
+    errors_told = [outputs["latest_error"], outputs["tables"]["orders"]["latest_error"]]
+    assert errors_told == ["no access with [secret], nor with [secret]"] * 2
+    assert "local-password" not in str(outputs)
+
+
 # ---- wrong, and told in preview -------------------------------------------------------------------------------------
 
 
@@ -605,6 +696,7 @@ def test_a_secret_in_an_error_of_a_sync_is_not_stored(things: Things, posthog: P
         ({"adopt": 5}, "adopt: must be true or false or text, not a number"),
         ({"extra": {"job_inputs": {}}}, 'extra["job_inputs"]: is set by the argument `connection`'),
         ({"extra": {"auto_sync_new_schemas": True}}, 'extra["auto_sync_new_schemas"]: is set by the argument `new_'),
+        ({"extra": {"deleted": True}}, 'extra["deleted"]: cannot be set'),
         ({"extra": {"created_via": "x"}}, 'extra["created_via"]: is an output: PostHog alone sets it'),
         (
             {"cdc": {"lag_warning_threshold_mb": 9, "lag_critical_threshold_mb": 9}},
@@ -676,3 +768,20 @@ def test_a_preview_waits_for_no_rate_limit(things: Things, posthog: PostHog) -> 
     posthog.control("PUT", "faults", [{"match": {"method": "GET"}, "times": 0, **busy}])
     (message,) = things("ExternalDataSource", validate="lists").check(source()).messages
     assert "could not be asked what is there already" in message.text
+
+
+@pytest.mark.fault(13)
+@pytest.mark.parametrize(("status", "requests"), [(429, 1), (503, 1)])
+def test_a_preview_waits_not_long_to_know_whose_key_it_is(
+    things: Things, posthog: PostHog, status: int, requests: int
+) -> None:
+    for name in ("one", "two"):
+        things("SavedQuery").create({"name": name, "query": "SELECT 1 AS one"})
+    busy = {"do": "status", "status": status, "headers": {"Retry-After": "1800"}, "times": 0}
+    posthog.control("PUT", "faults", [{"match": {"method": "GET", "path": "/api/users/@me"}, **busy}])
+    view = things("SavedQuery", validate="lists")
+    for name in ("one", "two"):
+        (message,) = view.check({"name": name, "query": "SELECT 1 AS one"}).messages
+        assert "could not be asked what is there already" in message.text
+    asked = [item["path"] for item in posthog.control("GET", "requests")["requests"]]
+    assert len([path for path in asked if path.rstrip("/").endswith("users/@me")]) == requests

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -212,6 +214,19 @@ def test_a_text_that_takes_too_long_is_left_and_the_next_one_is_checked(monkeypa
     assert time.monotonic() - started < 3
     monkeypatch.setattr(hogql, "TIME_LIMIT", 20.0)
     assert len(hogql.mistakes("SELECT 1 FROM")) == 1
+
+
+@pytest.mark.usefixtures("parser")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no alarm")
+def test_a_parser_whose_provider_is_gone_ends_by_itself() -> None:
+    script = Path(hogql_worker.__file__)
+    with subprocess.Popen([sys.executable, str(script)], stdin=subprocess.PIPE, text=True) as process:
+        try:
+            process.stdin.write(json.dumps({"sql": "SELECT " + "(" * 300 + "1" + ")" * 300}) + "\n")
+            process.stdin.close()
+            assert process.wait(timeout=60) == -signal.SIGALRM
+        finally:
+            process.kill()
 
 
 @pytest.mark.usefixtures("parser", "worker")

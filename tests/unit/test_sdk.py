@@ -122,7 +122,7 @@ def test_a_typed_connection_brings_its_source_type() -> None:
     schemas = {"users": Schema(sync_type="full_refresh")}
     inputs = _run(lambda: ExternalDataSource("shop", connection=connection, schemas=schemas))["shop"].inputs
     assert inputs["source_type"] == "Postgres"
-    assert inputs["schemas"] == {"users": {"should_sync": True, "sync_type": "full_refresh"}}
+    assert inputs["schemas"] == {"users": {"sync_type": "full_refresh"}}
 
 
 def test_a_typed_connection_hides_the_secrets_that_it_declares() -> None:

@@ -276,6 +276,14 @@ def test_a_pause_that_would_outlive_the_deadline_is_not_made() -> None:
     assert here.time.slept == [0.5, 1]
 
 
+def test_a_wait_that_posthog_asks_for_beyond_the_deadline_is_told() -> None:
+    here = world(reply(503, retry_after="7200"))
+    error = here.error("POST")
+    assert here.time.slept == []
+    assert not error.outcome_unknown
+    assert "(503): the wait would be 120 min, longer than there is time for. Run `pulumi up` again later." in str(error)
+
+
 @pytest.mark.fault(38)
 def test_no_request_is_made_after_the_deadline() -> None:
     here = world()

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, cast
 
 from .. import errors
 from ..declare import (
+    FORMER,
     UNKNOWN,
     Api,
     Arguments,
@@ -74,7 +75,7 @@ from ..tables import (
     unknown_settings,
     without_cdc,
 )
-from ..texts import redact
+from ..texts import redacted_in
 
 
 class Cdc(Arguments):
@@ -175,7 +176,9 @@ class Inputs(ResourceArguments):
         local=True,
     )
     triggers: dict[str, Any] | None = argument(
-        None, doc="Any values; when one of them changes, PostHog syncs the source anew.", write_only=True
+        None,
+        doc="Any values; when one of them is added, changed or removed, PostHog starts a sync of the source.",
+        write_only=True,
     )
     allow_replace: bool = argument(
         False, doc="Allows changes that need a new source, which drops the data synced so far.", local=True
@@ -244,7 +247,7 @@ class ExternalDataSource(Declaration):
         return f"{self.kind} {values.get('source_type', '?')}{shown}"
 
     def natural_key(self, values: Values) -> tuple[Any, ...]:
-        return (values.get("source_type"), values.get("prefix") or "")
+        return (values.get("source_type"), values.get("prefix") or "", values.get("access_method") or "warehouse")
 
     def problems(self, values: Values) -> Iterable[Problem]:
         direct = values.get("access_method") == "direct"
@@ -288,6 +291,8 @@ class ExternalDataSource(Declaration):
                 result[name] = {key: value for key, value in mapping(result[name]).items() if value is not None}
         if isinstance(result.get("cdc"), dict):
             result["cdc"].setdefault("management_mode", "posthog")
+        if result.get("revenue_analytics_config") == {}:
+            del result["revenue_analytics_config"]
         return result
 
     def forbidden_change(self, olds: Values, news: Values) -> Iterable[Problem]:
@@ -396,9 +401,11 @@ class ExternalDataSource(Declaration):
         result = super().outputs_of(live, olds)
         known = mapping(olds.get("tables"))
         tables = {name: table_output(row, mapping(known.get(name))) for name, row in rows(live).items()}
+        secrets = list(self.secrets(olds))
         for told in (result, *tables.values()):  # databases and vendors repeat what they were sent
-            if isinstance(told.get("latest_error"), str):
-                told["latest_error"] = redact(told["latest_error"], self.secrets(olds))
+            for name in ("latest_error", "webhook_info", "cdc_status"):
+                if told.get(name):
+                    told[name] = redacted_in(told[name], secrets)
         return {**result, "tables": tables or known}
 
     def notices(self, live: Values, values: Values) -> Iterable[Message]:
@@ -418,8 +425,9 @@ class ExternalDataSource(Declaration):
         return body
 
     def secrets(self, values: Values) -> Iterable[str]:
-        yield from secret_texts(values.get("connection"))
-        yield from secret_texts(values.get("webhook_inputs"))
+        for holder in (values, mapping(values.get(FORMER))):
+            yield from secret_texts(holder.get("connection"))
+            yield from secret_texts(holder.get("webhook_inputs"))
 
     def create_body(self, values: Values) -> Values:
         payload = dict(mapping(values["connection"]))

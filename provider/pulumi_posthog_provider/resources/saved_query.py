@@ -239,7 +239,7 @@ class SavedQuery(Declaration):
 
     def update(self, api: Api, id: str, olds: Values, news: Values, changed: Values) -> Values:
         turned_off = "materialized" in changed and not _is_materialized(news)
-        if turned_off and not self.body(changed):
+        if turned_off and not {*changed} - {"materialized", "sync_frequency"}:
             return self._without_rows(api, id)
         try:
             live = super().update(api, id, olds, news, changed)
