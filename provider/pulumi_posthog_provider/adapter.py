@@ -104,8 +104,9 @@ class DynamicProvider(ResourceProvider):
         except PostHogError as error:
             return CheckResult(dict(news), [CheckFailure("", str(error))])
         _host.tell(checked.messages)
-        if not olds:  # the engine asks so, too, when it is going to replace an object that a diff wanted to stay
-            _host.give_up(_host.session().identity(declaration, checked.inputs))
+        if not olds and not checked.problems:
+            # Also how the engine asks when it is going to replace an object that a diff wanted to stay.
+            _host.give_up((self.kind, declaration.key_if_new(checked.inputs)))
         failures = [CheckFailure("", str(problem)) for problem in checked.problems]
         return CheckResult(_sent(checked.inputs), failures)
 
@@ -119,7 +120,7 @@ class DynamicProvider(ResourceProvider):
         _host.found.discard(_id)
         # A refresh asks too, but of objects that no check was about.
         if not found.replaces and _host.session().is_own(declaration, olds):
-            _host.keep(_id, _host.session().identity(declaration, news))
+            _host.keep(_id, (self.kind, declaration.key_if_new(news)))
         certain = found.unfinished or PROVIDER_KEY not in _olds
         return DiffResult(
             changes=True if certain else None if found.changes else False,
@@ -196,20 +197,20 @@ class _Host:
         own. On `pulumi up --replace` that may be the old object itself: the engine does not tell the provider of it
         before, and wants it deleted afterwards."""
         self.kept: dict[str, tuple[object, ...]] = {}
-        """What this process was asked about as a resource that stays, with what makes it unique. The state of an `up`
-        that failed may hold such an object twice: under the name or as the half of a replacement that it had before,
-        which is to be deleted. Whether a change of it then fails, or is never begun, does not matter."""
+        """What this process was asked about as a resource that stays, with the key of a new one like it. The state of
+        an `up` that failed may hold such an object twice: under the name or as the half of a replacement that it had
+        before, which is to be deleted. Whether a change of it then fails, or is never begun, does not matter."""
 
         self._claims: Claims | None = None
 
-    def keep(self, id: str, identity: tuple[object, ...]) -> None:
+    def keep(self, id: str, key: tuple[object, ...]) -> None:
         """Notes that an object stays."""
-        self.kept[id] = identity
+        self.kept[id] = key
         self.claim(id)
 
-    def give_up(self, identity: tuple[object, ...]) -> None:
+    def give_up(self, key: tuple[object, ...]) -> None:
         """Notes that an object does not stay after all."""
-        for id in [id for id, unique in self.kept.items() if unique == identity]:
+        for id in [id for id, kept in self.kept.items() if kept == key]:
             del self.kept[id]
             self.unclaim(id)
 

@@ -266,6 +266,10 @@ class Declaration:
         """What PostHog keeps unique in an environment."""
         return (values.get("name"),)
 
+    def key_if_new(self, values: Values) -> tuple[Any, ...]:
+        """The natural key that a new object with these inputs gets; one that exists may have kept another one."""
+        return self.natural_key({**values, **self.derive(values, {})})
+
     def problems(self, values: Values) -> Iterable[Problem]:
         """Rules between fields, after each field by itself was found right. Values may hold `UNKNOWN`."""
         return ()

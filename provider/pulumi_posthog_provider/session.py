@@ -172,16 +172,15 @@ class Session:
 
     def remember_own(self, declaration: Declaration, values: Values) -> None:
         """Notes that an object is in state: on a replacement its own old self must not count as a clash."""
-        self._own.add(self.identity(declaration, values))
+        self._own.add(self._identity(declaration, values))
 
     def forget_own(self, declaration: Declaration, values: Values) -> None:
         """Notes that an object gave its natural key up."""
-        self._own.discard(self.identity(declaration, values))
+        self._own.discard(self._identity(declaration, values))
 
     def is_own(self, declaration: Declaration, values: Values) -> bool:
         """Whether the object with this natural key is one in state."""
-        return self.identity(declaration, values) in self._own
+        return self._identity(declaration, values) in self._own
 
-    def identity(self, declaration: Declaration, values: Values) -> tuple[object, ...]:
-        """What no two objects in state have in common."""
+    def _identity(self, declaration: Declaration, values: Values) -> tuple[object, ...]:
         return (declaration.kind, values.get("environment_id"), *declaration.natural_key(values))

@@ -213,5 +213,19 @@ def test_a_change_of_one_provider_gives_up_what_it_kept(hosts: Hosts, posthog: P
     assert posthog.objects("warehouse_saved_queries") == []
 
 
+def test_a_renamed_variable_that_is_replaced_is_deleted(hosts: Hosts, posthog: PostHog) -> None:
+    host = hosts.start(_config(posthog))
+    first, second, third = ({"name": name, "type": "String"} for name in ("Region", "Area", "Place"))
+    inputs = host.check("InsightVariable", first).inputs
+    id, outputs = hosts.start(_config(posthog)).create("InsightVariable", inputs)
+    renamed = host.check("InsightVariable", second, inputs).inputs
+    outputs = hosts.start(_config(posthog)).update("InsightVariable", id, outputs, renamed)
+    changed = host.check("InsightVariable", third, renamed).inputs
+    assert host.diff("InsightVariable", id, outputs, changed).replaces == []
+    host.check("InsightVariable", third)  # `replace_on_changes`
+    host.delete("InsightVariable", id, outputs)
+    assert posthog.objects("insight_variables") == []
+
+
 def _checked(hosts: Hosts, posthog: PostHog, sample: Sample) -> dict[str, Any]:
     return hosts.start(_config(posthog)).check(sample.kind, sample.first).inputs
