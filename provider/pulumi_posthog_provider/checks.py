@@ -170,7 +170,7 @@ def _reason(model: type[BaseModel], loc: Path, found: dict[str, Any]) -> str:
     if kind == "literal_error":
         allowed = [str(item) for item in get_args(_annotation_at(model, loc))]
         return one_of(given, allowed)
-    if kind == "string_too_short":
+    if kind in ("string_too_short", "too_short"):
         return "must not be empty"
     if kind == "string_too_long":
         return f"must have at most {limits['max_length']} characters"

@@ -60,11 +60,18 @@ class Claims:
         with self._lock:
             if self._is_off:
                 return False
-            with suppress(OSError):
+            try:
                 place = self._place()
-                others = (file for file in place.glob(f"{self._engine}-*") if file != self._own(place))
-                return any(_is_locked(file) and id in self._claimed(file) for file in others)
-            return False
+            except OSError:
+                return False
+            others = (file for file in place.glob(f"{self._engine}-*") if file != self._own(place))
+            return any(self._claims(file, id) for file in others)
+
+    def _claims(self, file: Path, id: str) -> bool:
+        """Whether the process that wrote the file lives, and needs the object; not if the file has just gone."""
+        with suppress(OSError):
+            return _is_locked(file) and id in self._claimed(file)
+        return False
 
     def _write(self, line: str) -> None:
         if self._is_off:
