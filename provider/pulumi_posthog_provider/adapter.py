@@ -166,10 +166,12 @@ class DynamicProvider(ResourceProvider):
         """Deletes the object where it was made, unless a resource that stays is this very object."""
         from . import lifecycle
 
-        session = _host.session()
+        declaration, session, olds = self._declaration(), _host.session(), _received(_props)
         if _id in _host.found or _id in _host.kept or session.is_anothers(_id):
+            text = f"{declaration.label(olds)} ({_id}) stays in PostHog: a resource of this stack has it."
+            _host.tell([lifecycle.Message("info", text)])
             return
-        lifecycle.delete(self._declaration(), session, _id, _received(_props))
+        lifecycle.delete(declaration, session, _id, olds)
         _host.unclaim(_id)
 
     def _declaration(self) -> Declaration:

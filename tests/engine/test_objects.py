@@ -253,7 +253,8 @@ def test_what_two_resources_of_a_half_done_up_share_is_kept(stacks: Stacks, post
     posthog.control("DELETE", "faults")
     posthog.control("DELETE", "requests")
 
-    stack.up()
+    told = stack.up().output
+    assert "stays in PostHog: a resource of this stack has it." in told
     asked = posthog.control("GET", "requests?method=delete")["requests"]
     assert [item["path"] for item in asked] == []
     assert {kind: posthog.one(kind)["id"] for kind in kinds} == before

@@ -167,6 +167,7 @@ def test_what_another_provider_of_the_same_run_found_is_not_deleted(
     assert found == id  # the same resource, with another name and another provider
     old.delete(sample.kind, id, outputs)
     assert posthog.one(COLLECTIONS[sample.kind])["id"] == id
+    assert any(f"({id}) stays in PostHog" in line for line in old.log)
     hosts.start(_config(posthog)).delete(sample.kind, id, outputs)
     assert posthog.objects(COLLECTIONS[sample.kind]) == []
 
