@@ -118,8 +118,11 @@ class DynamicProvider(ResourceProvider):
         declaration, olds, news = self._declaration(), _received(_olds), _received(_news)
         found = lifecycle.diff(declaration, olds, news)
         _host.found.discard(_id)
+        session = _host.session()
         # A refresh asks too, but of objects that no check was about.
-        if not found.replaces and _host.session().is_own(declaration, olds):
+        if session.is_own(declaration, olds):
+            session.in_state.add(_id)
+        if not found.replaces and session.is_own(declaration, olds):
             _host.keep(_id, (self.kind, declaration.key_if_new(news)))
         certain = found.unfinished or PROVIDER_KEY not in _olds
         return DiffResult(

@@ -92,6 +92,11 @@ def adopted(declaration: Declaration, session: Session, api: Collection, inputs:
         return None
     id = str(live["id"])
     refuse_anothers(declaration, session, id)
+    if id in session.in_state:
+        raise errors.AlreadyExists(
+            f"the object to adopt ({id}) is that of another resource of this stack",
+            hint="Remove that resource from the program, or leave `adopt` out to make a new object.",
+        )
     refuse_unknown_fields(declaration, live, inputs)
     olds = {**live_inputs(declaration, live, inputs), **declaration.outputs_of(live, {})}
     changed, refusal = _changed(declaration, live, olds, inputs)

@@ -225,6 +225,7 @@ def update(declaration: Declaration, session: Session, id: str, olds: Values, ne
     with about(label, "updated", known, declaration, session):
         api = session.at(declaration, known)
         session.changes_something(declaration, api)
+        session.in_state.add(id)
         changed = changed_values(declaration, olds, news)
         try:
             live: Values = {}
@@ -298,3 +299,4 @@ def delete(declaration: Declaration, session: Session, id: str, olds: Values) ->
         session.changes_something(declaration, api)
         api.delete(id)
     session.forget_own(declaration, olds)
+    session.in_state.discard(id)

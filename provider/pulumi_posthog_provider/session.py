@@ -40,6 +40,8 @@ class Session:
         self._lock = threading.Lock()
         self._listed: dict[tuple[str, str], list[Values] | errors.PostHogError] = {}
         self._own: set[tuple[object, ...]] = set()
+        self.in_state: set[str] = set()
+        """The ids of the objects that this session was asked about as resources."""
         self._reading = threading.Lock()
         self._read: dict[tuple[str, str], tuple[float, dict[str, Values]]] = {}
 

@@ -22,7 +22,7 @@ def own_orphan(declaration: Declaration, session: Session, api: Collection, inpu
     twin = twin_among(declaration, declaration.candidates(api, inputs), inputs)
     if twin is None:
         return None
-    if session.is_own(declaration, inputs):
+    if str(twin["id"]) in session.in_state:
         otherwise = (
             f"it keeps its {declaration.key_text} when it is renamed, so give the new one another name"
             if {*declaration.key} & {*declaration.derived}
@@ -34,13 +34,17 @@ def own_orphan(declaration: Declaration, session: Session, api: Collection, inpu
             hint=f"If it is to be replaced, add the option `delete_before_replace=True`; {otherwise}.",
         )
     refuse_anothers(declaration, session, str(twin["id"]))
+    clash = already_exists(declaration, twin, inputs)
     if session.made(twin):
         live = declaration.fetch(api, str(twin["id"]), inputs)
         refuse_unknown_fields(declaration, live, inputs)
         if is_alike(declaration, live, inputs):
             return live
-    clash = already_exists(declaration, twin, inputs)
-    if session.is_nameless:
+        clash.hint = (
+            "If it is that of a resource which is to be replaced (`pulumi up --replace`, `pulumi state taint`), run "
+            f"`pulumi up` with the change alone before. {clash.hint}"
+        )
+    elif session.is_nameless:
         clash.hint = (
             "If an interrupted `pulumi up` made it, give the key the scope `user:read` and run `pulumi up` again: "
             f"without it nobody can tell. {clash.hint}"

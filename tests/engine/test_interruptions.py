@@ -218,6 +218,30 @@ def test_a_killed_provider_leaves_one_object(stacks: Stacks, posthog: PostHog, p
     _converges(stack, posthog, point)
 
 
+@pytest.mark.fault(34)
+@pytest.mark.parametrize("collection", COLLECTIONS)
+def test_a_provider_killed_within_a_replacement_leaves_the_new_object(
+    stacks: Stacks, posthog: PostHog, collection: str
+) -> None:
+    on_request = '"it", opts=pulumi.ResourceOptions(replace_on_changes=["*"]),'
+    program = "\n        import pulumi" + PROGRAMS[collection].replace('"it",', on_request)
+    stack = stacks(program)
+    stack.up()
+    before = posthog.one(collection)["id"]
+    change = ('default_value="a"', 'default_value="b"') if collection == VARIABLE else CHANGED[collection][:2]
+    stack.program(program.replace(*change))
+    held = _held_up(stack, posthog, Point(collection, "replace", "POST", collection, "after"))
+    held.kill_the_provider()
+    posthog.control("POST", "faults/release", {})
+    held.ended()
+    posthog.control("DELETE", "faults")
+    _up(stack)
+    after = posthog.one(collection)["id"]
+    assert after != before
+    assert [item["id"] for item in _recorded(stack)] == [after]
+    assert stack.steps("--refresh") == []
+
+
 @pytest.mark.fault(35)
 @pytest.mark.parametrize(
     "point",

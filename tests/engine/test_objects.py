@@ -324,6 +324,21 @@ def test_a_new_name_and_a_new_provider_at_once_lose_nothing(stacks: Stacks, post
 
 
 @pytest.mark.fault(28)
+def test_what_the_stack_has_is_not_adopted_again(stacks: Stacks, posthog: PostHog) -> None:
+    program = """
+        from pulumi_posthog import SavedQuery
+        one = SavedQuery("one", name="people", query="SELECT 1 AS x")
+    """
+    stack = stacks(program)
+    stack.up()
+    id = posthog.one("warehouse_saved_queries")["id"]
+    stack.program(f'{program}    SavedQuery("two", name="humans", query="SELECT 1 AS x", adopt="{id}")')
+    told = stack.up(ok=False).output
+    assert f"the object to adopt ({id}) is that of another resource of this stack" in told
+    assert posthog.one("warehouse_saved_queries")["name"] == "people"
+
+
+@pytest.mark.fault(28)
 def test_two_providers_do_not_share_an_object(stacks: Stacks, posthog: PostHog) -> None:
     stack = stacks("""
         import pulumi

@@ -151,6 +151,12 @@ def test_an_id_that_does_not_exist_is_an_error(things: Things, sample: Sample, p
     assert posthog.objects(things(sample.kind).declaration.collection) == []
 
 
+def test_what_the_same_user_made_otherwise_may_be_what_is_replaced(things: Things, sample: Sample) -> None:
+    things(sample.kind).create(sample.first)
+    (problem,) = things(sample.kind, validate="lists").check({**sample.first, **sample.edit}).problems
+    assert "run `pulumi up` with the change alone before" in str(problem)
+
+
 def test_what_an_adoption_cannot_change_is_told_in_preview_and_not_done(things: Things, posthog: PostHog) -> None:
     first = things("ExternalDataSource")
     first.create(source(prefix="a_"))
