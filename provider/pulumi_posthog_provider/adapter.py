@@ -122,8 +122,8 @@ class DynamicProvider(ResourceProvider):
         # A refresh asks too, but of objects that no check was about.
         if session.is_own(declaration, olds):
             session.in_state.add(_id)
-        if not found.replaces and session.is_own(declaration, olds):
-            _host.keep(_id, (self.kind, declaration.key_if_new(news)))
+            if not found.replaces:
+                _host.keep(_id, (self.kind, declaration.key_if_new(news)))
         certain = found.unfinished or PROVIDER_KEY not in _olds
         return DiffResult(
             changes=True if certain else None if found.changes else False,

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 if sys.platform != "win32":
@@ -29,12 +30,10 @@ class Claims:
 
     Args:
         engine: The address of the engine that started this process: what belongs together has it in common.
-        folder: Where the files are; a folder of this user's in the place for temporary files if left out.
     """
 
-    def __init__(self, engine: str, folder: Path | None = None) -> None:
+    def __init__(self, engine: str) -> None:
         self._engine = re.sub(r"\W+", "_", engine)
-        self._folder = folder
         self._lock = threading.Lock()
         self._mine: set[str] = set()
         self._file: int | None = None
@@ -61,11 +60,10 @@ class Claims:
             if self._is_off:
                 return False
             try:
-                place = self._place()
+                files = list(self._place.glob(f"{self._engine}-*"))
             except OSError:
                 return False
-            others = (file for file in place.glob(f"{self._engine}-*") if file != self._own(place))
-            return any(self._claims(file, id) for file in others)
+            return any(self._claims(file, id) for file in files if file.name != self._name)
 
     def _claims(self, file: Path, id: str) -> bool:
         """Whether the process that wrote the file lives, and needs the object; not if the file has just gone."""
@@ -84,27 +82,28 @@ class Claims:
             self._is_off = True  # whoever cannot tell the others is not asked by them either
 
     def _opened(self) -> int:
-        place = self._place()
-        for file in place.glob("*-*"):  # of processes that are gone
+        for file in self._place.glob("*-*"):  # of processes that are gone
             with suppress(OSError):
                 if not _is_locked(file):
                     file.unlink()
-        hidden = place / f"{os.getpid()}"  # until it is locked: the others take one without a lock for left over
+        hidden = self._place / f"{os.getpid()}"  # until it is locked: the others take one without a lock for left over
         opened = os.open(hidden, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o600)
         fcntl.flock(opened, fcntl.LOCK_EX)
-        hidden.rename(self._own(place))
+        hidden.rename(self._place / self._name)
         return opened
 
-    def _own(self, place: Path) -> Path:
-        return place / f"{self._engine}-{os.getpid()}"
+    @property
+    def _name(self) -> str:
+        return f"{self._engine}-{os.getpid()}"
 
+    @cached_property
     def _place(self) -> Path:
         """The folder, which must be this user's alone.
 
         Raises:
             OSError: It cannot be made, or is not.
         """
-        place = self._folder or Path(tempfile.gettempdir()) / f"pulumi-posthog-{os.getuid()}"
+        place = Path(tempfile.gettempdir()) / f"pulumi-posthog-{os.getuid()}"
         with suppress(FileExistsError):
             place.mkdir(mode=0o700)
         found = place.lstat()

@@ -65,7 +65,7 @@ class Schema(Arguments):
     """How one table is synced."""
 
     should_sync: bool | None = argument(
-        None, doc="Whether the table is synced, which it is if left out; false keeps what was synced before."
+        None, doc="Whether the table is synced; one that is declared is. False keeps what was synced before."
     )
     sync_type: SyncType | None = argument(
         None, doc="How rows are copied; `full_refresh` if left out (direct sources have none)."
@@ -206,9 +206,12 @@ def _changed_settings(old: Values, new: Values) -> Values:
 
 def _defaults(table: Values) -> Values:
     """What a table of this type has where nothing is declared, of all that PostHog does not choose by itself."""
-    kind = table.get("sync_type")
-    of_type = ["incremental_field_lookback_seconds"] * (kind in _NEEDS_CURSOR) + ["cdc_table_mode"] * (kind == "cdc")
-    return {key: _default(key, table) for key in (*_RESET, *of_type)}
+    names = [*_RESET]
+    if table.get("sync_type") in _NEEDS_CURSOR:
+        names.append("incremental_field_lookback_seconds")
+    if table.get("sync_type") == "cdc":
+        names.append("cdc_table_mode")
+    return {name: _default(name, table) for name in names}
 
 
 def _default(key: str, table: Values) -> Any:

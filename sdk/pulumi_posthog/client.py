@@ -641,7 +641,7 @@ class ExternalDataSchemaInfo(Result):
     source: dict[str, Any] | None
     """Its source: `id`, `source_type`, `access_method`."""
     should_sync: bool
-    """Whether the table is synced, which it is if left out; false keeps what was synced before."""
+    """Whether the table is synced; one that is declared is. False keeps what was synced before."""
     sync_type: Literal["full_refresh", "incremental", "append", "webhook", "cdc", "xmin"] | None
     """How rows are copied; `full_refresh` if left out (direct sources have none)."""
     incremental_field: str | None
@@ -697,7 +697,7 @@ class ExternalDataSchemas(ExternalDataSchemaCalls):
 
         Args:
             id: The id of the table.
-            should_sync: Whether the table is synced, which it is if left out; false keeps what was synced before.
+            should_sync: Whether the table is synced; one that is declared is. False keeps what was synced before.
             sync_type: How rows are copied; `full_refresh` if left out (direct sources have none).
             incremental_field: The column that grows with every change; needed for `incremental` and `append`.
             incremental_field_type: The type of `incremental_field`.

@@ -35,7 +35,7 @@ class Schema(Arguments):
     """How one table is synced.
 
     Attributes:
-        should_sync: Whether the table is synced, which it is if left out; false keeps what was synced before.
+        should_sync: Whether the table is synced; one that is declared is. False keeps what was synced before.
         sync_type: How rows are copied; `full_refresh` if left out (direct sources have none).
         incremental_field: The column that grows with every change; needed for `incremental` and `append`.
         incremental_field_type: The type of `incremental_field`.

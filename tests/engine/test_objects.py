@@ -265,12 +265,16 @@ def test_what_two_resources_of_a_half_done_up_share_is_kept(stacks: Stacks, post
     assert stack.steps() == []
 
 
+def _ids(posthog: PostHog) -> dict[str, set[str]]:
+    collections = ("external_data_sources", "warehouse_saved_queries", "insight_variables")
+    return {collection: {live["id"] for live in posthog.objects(collection)} for collection in collections}
+
+
 def test_what_is_kept_stays_also_when_its_change_fails_or_is_never_begun(stacks: Stacks, posthog: PostHog) -> None:
     stack = stacks(HALF_WAY)
     stack.config({"tests:names": "", "tests:number": "1"})
     stack.up()
-    collections = {"external_data_sources", "warehouse_saved_queries", "insight_variables"}
-    before = {kind: {live["id"] for live in posthog.objects(kind)} for kind in collections}
+    before = _ids(posthog)
     stack.config({"tests:number": "2", "tests:names": "2"})
     posthog.control("PUT", "faults", OTHER_FAILS)
     assert "Not today" in stack.up(ok=False).output
@@ -290,11 +294,11 @@ def test_what_is_kept_stays_also_when_its_change_fails_or_is_never_begun(stacks:
     told = stack.up("--continue-on-error", ok=False).output
     assert "Not today" in told
     assert posthog.control("GET", "requests?method=delete")["requests"] == []
-    assert {kind: {live["id"] for live in posthog.objects(kind)} for kind in collections} == before
+    assert _ids(posthog) == before
 
     posthog.control("DELETE", "faults")
     stack.up()
-    assert {kind: {live["id"] for live in posthog.objects(kind)} for kind in collections} == before
+    assert _ids(posthog) == before
     assert posthog.one("warehouse_saved_queries")["query"]["query"] == "SELECT 2 AS x"
     assert stack.steps("--refresh") == []
 
@@ -304,8 +308,7 @@ def test_a_new_name_and_a_new_provider_at_once_lose_nothing(stacks: Stacks, post
     stack = stacks(HALF_WAY)
     stack.config({"tests:names": "", "tests:number": "1"})
     stack.up()
-    collections = ("external_data_sources", "warehouse_saved_queries", "insight_variables")
-    before = {kind: {live["id"] for live in posthog.objects(kind)} for kind in collections}
+    before = _ids(posthog)
     elsewhere = HALF_WAY.replace("ExternalDataSource, ", "ExternalDataSource, Provider, ")
     elsewhere = elsewhere.replace(
         "    made = [", '    here = pulumi.ResourceOptions(provider=Provider("here"))\n    made = ['
@@ -317,7 +320,7 @@ def test_a_new_name_and_a_new_provider_at_once_lose_nothing(stacks: Stacks, post
     )
     stack.config({"tests:names": "2"})
     stack.up()
-    assert {kind: {live["id"] for live in posthog.objects(kind)} for kind in collections} == before
+    assert _ids(posthog) == before
     kinds = ("ExternalDataSource", "SavedQuery", "InsightVariable")
     assert {item["id"] for kind in kinds for item in stack.resources(kind)} == set().union(*before.values())
     assert stack.steps("--refresh") == []

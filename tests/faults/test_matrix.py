@@ -29,7 +29,7 @@ from pulumi_posthog_provider.transport import Transport
 from support.fault_matrix import OUTCOME, REASONS, Cell
 from support.posthog import KEY, PostHog
 from support.secrets import found_in
-from wire.conftest import Host, Hosts
+from wire.conftest import Host, Hosts, refusal
 
 BOMB = base64.b64encode(gzip.compress(bytes(17 * 2**20), 9)).decode()
 WRONG = {"id": 7, "name": ["x"], "query": "select", "schemas": {}, "results": 3, "source_type": None}
@@ -328,7 +328,7 @@ class There:
         try:
             self._run(verb, declared, host)
         except grpc.RpcError as error:
-            told = str(error.details())  # type: ignore[attr-defined]
+            told = refusal(error)
             assert told.startswith("pulumi_posthog."), told
             raise Refused(told.strip()) from None
         return "\n".join(host.log[said:])

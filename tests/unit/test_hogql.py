@@ -217,7 +217,6 @@ def test_a_text_that_takes_too_long_is_left_and_the_next_one_is_checked(monkeypa
 
 
 @pytest.mark.usefixtures("parser")
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no alarm")
 def test_a_parser_whose_provider_is_gone_ends_by_itself() -> None:
     script = Path(hogql_worker.__file__)
     with subprocess.Popen([sys.executable, str(script)], stdin=subprocess.PIPE, text=True) as process:

@@ -71,6 +71,12 @@ class Host:
         self.stub.Delete(provider_pb2.DeleteRequest(id=id, properties=_struct(kind, olds)))
 
 
+def refusal(error: grpc.RpcError) -> str:
+    """What a provider process says of a call that failed."""
+    assert isinstance(error, grpc.Call)
+    return str(error.details())
+
+
 @dataclass(frozen=True)
 class Checked:
     inputs: dict[str, Any]

@@ -14,7 +14,7 @@ import pytest
 from lifecycle.conftest import SAMPLES, Sample
 from support.posthog import KEY, PostHog
 
-from .conftest import Host, Hosts
+from .conftest import Host, Hosts, refusal
 
 VARIABLE, VIEW, SOURCE = SAMPLES
 COLLECTIONS = {
@@ -38,7 +38,7 @@ def _at_once(posthog: PostHog, method: str, path: str, calls: list[Callable[[], 
         try:
             results[number] = call()
         except grpc.RpcError as error:
-            results[number] = error.details()  # type: ignore[attr-defined]
+            results[number] = refusal(error)
 
     threads = [threading.Thread(target=run, args=item) for item in enumerate(calls)]
     for thread in threads:
@@ -121,7 +121,7 @@ def test_what_pulumi_cannot_carry_is_no_answer(hosts: Hosts, posthog: PostHog, v
     posthog.control("PUT", "faults", bad_answer)
     with pytest.raises(grpc.RpcError) as caught:
         host.read("InsightVariable", id, outputs)
-    assert "pulumi_posthog.UnexpectedAnswer: " in str(caught.value.details())  # type: ignore[attr-defined]
+    assert "pulumi_posthog.UnexpectedAnswer: " in refusal(caught.value)
 
 
 @pytest.mark.fault(18)
@@ -182,7 +182,7 @@ def test_two_providers_of_one_run_do_not_share_an_object(hosts: Hosts, posthog: 
     for declared in (inputs, {**inputs, "adopt": True}):
         with pytest.raises(grpc.RpcError) as caught:
             other.create(sample.kind, declared)
-        told = str(caught.value.details())  # type: ignore[attr-defined]
+        told = refusal(caught.value)
         assert f"(id {id}) is that of another resource of this stack, which has another `provider`" in told
     one.delete(sample.kind, id, outputs)
     other.create(sample.kind, inputs)

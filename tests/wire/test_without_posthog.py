@@ -9,7 +9,7 @@ import grpc
 import pytest
 from google.protobuf import json_format, struct_pb2
 
-from .conftest import UNKNOWN, Hosts
+from .conftest import UNKNOWN, Hosts, refusal
 
 CONFIG = {
     "posthog:host": "http://127.0.0.1:9",
@@ -22,7 +22,7 @@ RECORDED = {"host": "http://127.0.0.1:9", "environment_id": "1"}
 
 
 def _refused(error: pytest.ExceptionInfo[grpc.RpcError]) -> str:
-    return str(error.value.details())  # type: ignore[attr-defined]
+    return refusal(error.value)
 
 
 def test_missing_settings_are_named_with_the_command_that_sets_them(hosts: Hosts) -> None:
